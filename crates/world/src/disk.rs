@@ -1,0 +1,281 @@
+//! The disk as a journal sees it: whole files replaced in one step, and logs that grow at their end.
+//!
+//! Calls block; an async caller moves them to a blocking thread. One writer per path is assumed: the temporary
+//! file of [`Disk::write_atomic`] has a fixed name, so that a crash leaves at most one behind.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Files and directories, with the durability that each call promises.
+pub trait Disk: Send + Sync {
+    /// The whole file. One longer than `limit` bytes is an error of kind `FileTooLarge`, and is not read.
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>>;
+
+    /// Replaces the file: after a crash at any instant it holds the old bytes or the new ones. When this
+    /// returns, the new ones have reached the disk.
+    fn write_atomic(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()>;
+
+    /// Opens a file to grow at its end, creating it durably with `mode` where it is missing.
+    fn append(&self, path: &Path, mode: u32) -> io::Result<Box<dyn Append>>;
+
+    /// What the directory holds, ordered by name.
+    fn list(&self, directory: &Path) -> io::Result<Vec<Entry>>;
+
+    /// Removes a file. A missing one is fine.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a directory and all that is in it. A missing one is fine.
+    fn remove_tree(&self, directory: &Path) -> io::Result<()>;
+
+    /// Creates the directory with `mode`, its missing parents likewise. One that exists is given `mode`.
+    fn create_dir(&self, directory: &Path, mode: u32) -> io::Result<()>;
+}
+
+/// A file that grows at its end.
+pub trait Append: Send {
+    /// Writes all bytes at the end. They survive a crash of the host only after [`Append::sync`].
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Waits until everything appended has reached the disk.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// How long the file is now.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether the file is empty.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Cuts the file to `len` bytes: how a reader drops a torn record at the end.
+    fn truncate(&mut self, len: u64) -> io::Result<()>;
+}
+
+/// One name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The name, without the directory.
+    pub name: OsString,
+    /// Whether it is a directory (a symbolic link to one is not).
+    pub is_dir: bool,
+    /// Size in bytes, of a file.
+    pub len: u64,
+}
+
+/// The host's file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+        let file = File::open(path)?;
+        let mut bytes = Vec::new();
+        // One byte more than allowed tells a full file from a too long one, even where it grows meanwhile.
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit {
+            return Err(io::Error::new(
+                ErrorKind::FileTooLarge,
+                format!("{} is longer than {limit} bytes", path.display()),
+            ));
+        }
+        Ok(bytes)
+    }
+
+    fn write_atomic(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+        let temporary = temporary_of(path)?;
+        // A leftover may have a looser mode than what is asked for now, so it is never reused.
+        self.remove_only(&temporary)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        // The umask took bits away from `mode`; the caller meant what it said.
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&temporary, path)?;
+        sync_parent(path)
+    }
+
+    fn append(&self, path: &Path, mode: u32) -> io::Result<Box<dyn Append>> {
+        let created = match OpenOptions::new().append(true).create_new(true).mode(mode).open(path) {
+            Ok(file) => {
+                file.set_permissions(Permissions::from_mode(mode))?;
+                sync_parent(path)?;
+                Some(file)
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => None,
+            Err(error) => return Err(error),
+        };
+        let file = match created {
+            Some(file) => file,
+            None => OpenOptions::new().append(true).open(path)?,
+        };
+        Ok(Box::new(RealAppend { file }))
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            let metadata = match entry.metadata() {
+                Ok(metadata) => metadata,
+                // It went between the two calls, which is as if it had gone before the first.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            entries.push(Entry { name: entry.file_name(), is_dir: metadata.is_dir(), len: metadata.len() });
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        if self.remove_only(path)? { sync_parent(path) } else { Ok(()) }
+    }
+
+    fn remove_tree(&self, directory: &Path) -> io::Result<()> {
+        match fs::remove_dir_all(directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => sync_parent(directory),
+        }
+    }
+
+    fn create_dir(&self, directory: &Path, mode: u32) -> io::Result<()> {
+        if !directory.is_dir() {
+            DirBuilder::new().recursive(true).mode(mode).create(directory)?;
+            sync_parent(directory)?;
+        }
+        fs::set_permissions(directory, Permissions::from_mode(mode))
+    }
+}
+
+impl RealDisk {
+    /// Whether there was something to remove.
+    fn remove_only(self, path: &Path) -> io::Result<bool> {
+        match fs::remove_file(path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+struct RealAppend {
+    file: File,
+}
+
+impl Append for RealAppend {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)?;
+        self.file.seek(SeekFrom::End(0))?;
+        self.file.sync_all()
+    }
+}
+
+fn temporary_of(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or_else(|| {
+        io::Error::new(ErrorKind::InvalidInput, format!("{} names no file", path.display()))
+    })?;
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(".new");
+    Ok(path.with_file_name(temporary))
+}
+
+/// Makes a change of names in the parent directory durable.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) => Path::new("."),
+        None => return Ok(()),
+    };
+    File::open(parent)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode_of(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn an_atomic_write_replaces_and_leaves_nothing_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state.json");
+        RealDisk.write_atomic(&path, b"one", 0o600).unwrap();
+        RealDisk.write_atomic(&path, b"two", 0o640).unwrap();
+        assert_eq!(RealDisk.read(&path, 3).unwrap(), b"two");
+        assert_eq!(mode_of(&path), 0o640);
+        let entries = RealDisk.list(directory.path()).unwrap();
+        assert_eq!(entries, [Entry { name: "state.json".into(), is_dir: false, len: 3 }]);
+    }
+
+    #[test]
+    fn a_leftover_of_a_crashed_write_is_in_nobodys_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        fs::write(directory.path().join(".secret.new"), "a longer torn leftover, readable by all").unwrap();
+        RealDisk.write_atomic(&path, b"s", 0o600).unwrap();
+        assert_eq!(RealDisk.read(&path, 9).unwrap(), b"s");
+        assert_eq!(mode_of(&path), 0o600);
+    }
+
+    #[test]
+    fn a_file_over_the_limit_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("big");
+        RealDisk.write_atomic(&path, b"1234", 0o600).unwrap();
+        assert_eq!(RealDisk.read(&path, 3).unwrap_err().kind(), ErrorKind::FileTooLarge);
+        assert_eq!(RealDisk.read(&directory.path().join("none"), 3).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_log_grows_across_openings_and_can_drop_a_torn_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        let mut log = RealDisk.append(&path, 0o600).unwrap();
+        assert!(log.is_empty().unwrap());
+        log.append(b"one\n").unwrap();
+        log.sync().unwrap();
+        drop(log);
+        let mut log = RealDisk.append(&path, 0o600).unwrap();
+        log.append(b"tor").unwrap();
+        assert_eq!(log.len().unwrap(), 7);
+        log.truncate(4).unwrap();
+        log.append(b"two\n").unwrap();
+        log.sync().unwrap();
+        assert_eq!(RealDisk.read(&path, 64).unwrap(), b"one\ntwo\n");
+        assert_eq!(mode_of(&path), 0o600);
+    }
+
+    #[test]
+    fn directories_get_the_mode_asked_for_and_go_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let nested = directory.path().join("a/b");
+        RealDisk.create_dir(&nested, 0o700).unwrap();
+        RealDisk.create_dir(&nested, 0o750).unwrap();
+        assert_eq!(mode_of(&nested), 0o750);
+        RealDisk.write_atomic(&nested.join("f"), b"x", 0o600).unwrap();
+        RealDisk.remove_tree(&directory.path().join("a")).unwrap();
+        RealDisk.remove_tree(&directory.path().join("a")).unwrap();
+        RealDisk.remove(&directory.path().join("gone")).unwrap();
+        assert!(RealDisk.list(directory.path()).unwrap().is_empty());
+    }
+}
