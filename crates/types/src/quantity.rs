@@ -44,7 +44,8 @@ impl FromStr for Quantity {
 
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let binary = SUFFIXES[..4].iter().find(|(_, scale)| self.0 >= *scale && self.0 % scale == 0);
+        let binary =
+            SUFFIXES[..4].iter().find(|(_, scale)| self.0 >= *scale && self.0.is_multiple_of(*scale));
         match binary {
             Some((suffix, scale)) => write!(f, "{}{suffix}", self.0 / scale),
             None => write!(f, "{}", self.0),
