@@ -1,0 +1,33 @@
+//! The tools that a build and the tests call beside cargo; what is missing is installed where that is possible.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+use crate::run;
+
+/// Program looked for, Debian package that has it, what it is for.
+const TOOLS: [(&str, &str, &str); 2] =
+    [("cc", "gcc", "SQLite and the TLS library are C"), ("ar", "binutils", "static archives of C code")];
+
+/// Looks for each tool and installs the missing ones with apt-get when this is root on Debian.
+pub(crate) fn ensure() -> Result<()> {
+    let missing: Vec<_> = TOOLS.into_iter().filter(|(program, ..)| !found(program)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for (program, package, why) in &missing {
+        println!("missing: {program} (package {package}): {why}");
+    }
+    if !found("apt-get") {
+        bail!("install the programs above with this system's package manager, then try again");
+    }
+    let mut args = vec!["install", "--yes", "--no-install-recommends"];
+    args.extend(missing.iter().map(|(_, package, _)| *package));
+    run::program("apt-get", &["update"], &[("DEBIAN_FRONTEND", "noninteractive")])?;
+    run::program("apt-get", &args, &[("DEBIAN_FRONTEND", "noninteractive")])
+}
+
+fn found(program: &str) -> bool {
+    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
