@@ -1,0 +1,6 @@
+//! Laws of manifests as text: what is refused, where errors point, and that nothing changes on its way through.
+
+mod decoding;
+mod laws;
+mod loading;
+mod locating;
