@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum Error {
     /// The server answered, and the answer is no.
     #[error(transparent)]
-    Api(#[from] ApiError),
+    Api(Box<ApiError>),
     /// No connection could be opened.
     #[error("cannot connect to the apiserver")]
     Dial(#[source] io::Error),
@@ -150,6 +150,12 @@ impl Error {
     /// When the server asked to be tried again.
     pub fn retry_after(&self) -> Option<Duration> {
         self.api().and_then(|error| error.retry_after)
+    }
+}
+
+impl From<ApiError> for Error {
+    fn from(error: ApiError) -> Self {
+        Self::Api(Box::new(error))
     }
 }
 
