@@ -130,19 +130,40 @@ pub fn decode(source_name: &str, text: &str, limits: &Limits) -> Result<Vec<Docu
                 let origin = identity::Origin { source_name, index, span: range, text: &shared };
                 identity::objects(&origin, value, &mut found, &mut errors);
             }
-            Err(refusal) => {
-                let start = range.start + refusal.offset;
-                let location = Location::new(text, start..word_end(text, start));
-                let error = Diagnostic::error(source_name, refusal.message).at(text, location);
-                errors.push(match refusal.help {
-                    Some(help) => error.help(help),
-                    None => error,
-                });
-            }
+            Err(refusal) => errors.push(refused(source_name, text, range.start, refusal)),
         }
     }
     errors.truncate(MAX_DIAGNOSTICS);
     if errors.is_empty() { Ok(found) } else { Err(errors) }
+}
+
+/// Reads a text of one document that is no object: a list, a configuration. As strict as [`decode`]; an empty text is
+/// null.
+pub fn decode_value(source_name: &str, text: &str, limits: &Limits) -> Result<Value, Box<Diagnostic>> {
+    if text.len() > limits.max_document_bytes {
+        return Err(Box::new(too_large(source_name, "document", text.len(), limits.max_document_bytes)));
+    }
+    let (dialect, ranges) = documents(text);
+    match ranges.as_slice() {
+        [] => Ok(Value::Null),
+        [range] => strict::value(&text[range.clone()], dialect_of(source_name, dialect), limits)
+            .map_err(|refusal| Box::new(refused(source_name, text, range.start, refusal))),
+        [_, second, ..] => {
+            let location = Location::new(text, second.start..second.start + 1);
+            let error = Diagnostic::error(source_name, "one document is expected, here begins a second");
+            Err(Box::new(error.at(text, location)))
+        }
+    }
+}
+
+fn refused(source_name: &str, text: &str, document_start: usize, refusal: strict::Refusal) -> Diagnostic {
+    let start = document_start + refusal.offset;
+    let location = Location::new(text, start..word_end(text, start));
+    let error = Diagnostic::error(source_name, refusal.message).at(text, location);
+    match refusal.help {
+        Some(help) => error.help(help),
+        None => error,
+    }
 }
 
 /// [`decode`] for bytes that may not be text.

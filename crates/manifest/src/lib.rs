@@ -23,7 +23,7 @@ mod stream;
 mod strict;
 mod suggest;
 
-pub use decode::{Document, Limits, decode, decode_bytes};
+pub use decode::{Document, Limits, decode, decode_bytes, decode_value};
 pub use diagnostic::{Diagnostic, Location, Severity};
 pub use emit::{emit, emit_all};
 pub use field_path::{FieldPath, Segment};

@@ -4,3 +4,4 @@ mod decoding;
 mod laws;
 mod loading;
 mod locating;
+mod repository;
