@@ -1,0 +1,83 @@
+//! The keeper outlives whoever started it, and is found again.
+
+use super::*;
+use drover_spawn::Signal;
+use std::process::{Command, Stdio};
+
+const RUN_DIR: &str = "DROVER_TEST_RUN_DIR";
+
+/// Not a test of its own: the agent that the next test kills. It starts a keeper and stays.
+#[test]
+fn an_agent_to_be_killed() {
+    let Some(dir) = std::env::var_os(RUN_DIR) else { return };
+    let mut spec = Run::shell("trap 'exit 9' USR1; echo up; while :; do sleep 0.01; done").spec;
+    spec.run_uid = format!("outlives-{}", std::process::id());
+    let keeper = keeper_process::spawn(keeper_program(), Path::new(&dir), &spec).expect("a keeper");
+    wait_for(&keeper.exit_fd());
+}
+
+#[test]
+fn a_kill_of_the_agent_loses_no_child_no_output_and_no_code() {
+    let run = Run::of(&[]);
+    let mut agent = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "outlives::an_agent_to_be_killed", "--nocapture"])
+        .env(RUN_DIR, run.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("an agent");
+    run.wait_for_line();
+    agent.kill().expect("kill");
+    agent.wait().expect("wait");
+
+    let found = keeper_process::find(run.path()).expect("find");
+    assert!(found.alive);
+    let started = found.state.started().expect("started").clone();
+    let exit = found.exit.expect("a pidfd of the keeper");
+    assert!(started.signal_main(Signal::USR1).expect("signal"));
+    wait_for(&exit);
+    let found = keeper_process::find(run.path()).expect("find");
+    let RunState::Exited(_, exited) = found.state else { panic!("no end: {:?}", found.state) };
+    assert!(!found.alive && exited.complete);
+    assert_eq!(exited.outcome, Outcome::Code(9));
+    assert_eq!(run.text(), "up\n");
+}
+
+#[test]
+fn requests_to_end_do_not_reach_a_keeper() {
+    let run = Run::shell("echo up; read x < gate; exit 6");
+    let mut run = run;
+    run.spec.working_dir = Some(run.path().to_owned());
+    rustix::fs::mknodat(rustix::fs::CWD, run.file("gate"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .expect("a fifo");
+    let keeper = run.start();
+    let started = run.started(&keeper);
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        assert!(started.keeper.signal(signal).expect("signal"));
+    }
+    std::fs::write(run.file("gate"), "on\n").expect("open the gate");
+    wait_for(&keeper.exit_fd());
+    let RunState::Exited(_, exited) = state::read(run.path()).expect("state") else { panic!("no end") };
+    assert_eq!(exited.outcome, Outcome::Code(6));
+}
+
+#[test]
+fn a_list_of_runs_tells_the_living_from_the_dead() {
+    let runs = tempfile::tempdir().expect("a directory");
+    let dir = |name: &str| {
+        let path = runs.path().join(name);
+        std::fs::create_dir(&path).expect("make");
+        path
+    };
+    let (over, live, _empty) = (dir("a-over"), dir("b-live"), dir("c-empty"));
+    let first = keeper_process::spawn(keeper_program(), &over, &Run::of(&["true"]).spec).expect("a keeper");
+    wait_for(&first.exit_fd());
+    let second =
+        keeper_process::spawn(keeper_program(), &live, &Run::of(&["sleep", "600"]).spec).expect("a keeper");
+    wait_for(&second.started_fd());
+    let list = keeper_process::list(runs.path()).expect("list");
+    let alive: Vec<bool> = list.iter().map(|(_, found)| found.alive).collect();
+    assert_eq!(alive, [false, true, false]);
+    assert!(matches!(list[2].1.state, RunState::Nothing));
+    list[1].1.state.started().expect("started").signal_main(Signal::KILL).expect("signal");
+    wait_for(&second.exit_fd());
+}

@@ -1,0 +1,90 @@
+//! The whole process tree of a run ends with it.
+
+use super::*;
+use drover_spawn::{Signal, Tree, cgroup};
+
+/// A daemon: out of the session, away from its parent, deaf to polite signals. Writes its number.
+const DAEMON: &str = "setsid sh -c 'trap \"\" TERM HUP INT; echo $$; while :; do sleep 600; done' & ";
+
+#[test]
+fn what_the_child_leaves_behind_is_ended_and_does_not_delay_the_code() {
+    // The daemon says that it is there before the child ends.
+    let daemon = DAEMON.replace("echo $$", "echo $$; touch up");
+    let mut run = Run::shell(&format!("({daemon}); while ! [ -e up ]; do sleep 0.01; done; exit 5"));
+    run.spec.working_dir = Some(run.path().to_owned());
+    let exited = run.exited();
+    assert_eq!(exited.outcome, Outcome::Code(5));
+    assert!(exited.complete && exited.left_behind == 0, "{exited:?}");
+    let daemon: i32 = run.text().trim().parse().expect("a number");
+    assert!(!is_running(daemon));
+}
+
+#[test]
+fn after_a_kill_of_the_keeper_ending_the_tree_leaves_nothing() {
+    let run = Run::shell(&format!("({DAEMON}); sleep 600"));
+    let mut keeper = run.start();
+    let started = run.started(&keeper);
+    let daemon: i32 = run.wait_for_line().trim().parse().expect("a number");
+    assert!(started.keeper.signal(Signal::KILL).expect("kill"));
+    wait_for(&keeper.exit_fd());
+    assert!(keeper.reap().expect("reap"));
+    let found = keeper_process::find(run.path()).expect("find");
+    assert!(!found.alive && found.state == RunState::Started(started.clone()), "{found:?}");
+    let tree = Tree::of_run(&run.spec.run_uid, &found.state);
+    let ended = tree.end().expect("end");
+    assert!(ended.left.is_empty(), "{ended:?}");
+    assert_eq!(tree.members().expect("scan"), []);
+    assert!(!is_running(daemon) && !is_running(started.child.pid));
+    assert_eq!(run.text().trim(), daemon.to_string(), "output up to then is kept");
+}
+
+#[test]
+fn a_daemon_without_a_mark_is_found_by_its_cgroup() {
+    let mut run =
+        Run::shell("(env -i setsid sh -c 'echo $$; while :; do /bin/sleep 600; done' &); sleep 600");
+    let Some(group) = cgroup::create(&run.spec.run_uid) else { return };
+    run.spec.cgroup = Some(group.clone());
+    let keeper = run.start();
+    let started = run.started(&keeper);
+    let daemon: i32 = run.wait_for_line().trim().parse().expect("a number");
+    assert!(started.keeper.signal(Signal::KILL).expect("kill"));
+    wait_for(&keeper.exit_fd());
+    let ended = Tree::of_run(&run.spec.run_uid, &RunState::Started(started)).end().expect("end");
+    assert!(ended.left.is_empty(), "{ended:?}");
+    assert!(!is_running(daemon));
+    assert!(!group.exists(), "the cgroup stayed");
+}
+
+#[test]
+fn the_whole_tree_gets_a_signal_while_the_keeper_lives() {
+    let run = Run::shell(
+        "trap 'exit 3' USR1; sh -c 'trap \"echo got; exit\" USR1; echo ready; while :; do sleep 0.01; done' & while :; do wait; done",
+    );
+    let keeper = run.start();
+    let started = run.started(&keeper);
+    run.wait_for_line();
+    let tree = Tree::of_run(&run.spec.run_uid, &RunState::Started(started));
+    let members = tree.members().expect("scan");
+    assert!(
+        members.len() >= 2 && !members.iter().any(|m| m.pid.cast_unsigned() == keeper.pid()),
+        "{members:?}"
+    );
+    assert!(tree.signal(Signal::USR1).expect("signal") >= 2);
+    wait_for(&keeper.exit_fd());
+    let RunState::Exited(_, exited) = state::read(run.path()).expect("state") else { panic!("no end") };
+    assert_eq!(exited.outcome, Outcome::Code(3));
+}
+
+#[test]
+fn orphans_that_end_do_not_pile_up() {
+    let run = Run::shell("i=0; while [ $i -lt 50 ]; do i=$((i+1)); (true & ); done; echo done; sleep 600");
+    let keeper = run.start();
+    let started = run.started(&keeper);
+    run.wait_for_line();
+    let children = format!("/proc/{0}/task/{0}/children", keeper.pid());
+    wait_until(|| {
+        std::fs::read_to_string(&children).is_ok_and(|list| list.split_ascii_whitespace().count() == 1)
+    });
+    assert!(started.signal_main(Signal::TERM).expect("signal"));
+    wait_for(&keeper.exit_fd());
+}
