@@ -143,8 +143,10 @@ mod tests {
 
     #[test]
     fn the_line_has_an_end() {
-        let mut line = Admission::default();
-        line.waiting = (0..MAX_WAITING).map(|id| (id.to_string(), Needs::default())).collect();
+        let mut line = Admission {
+            waiting: (0..MAX_WAITING).map(|id| (id.to_string(), Needs::default())).collect(),
+            ..Admission::default()
+        };
         assert!(!line.ask("one more", Needs::default()));
         assert!(line.ask("5", Needs::default()), "one that waits already does not wait twice");
     }
