@@ -39,7 +39,7 @@ impl Default for Limits {
 }
 
 /// After so many errors, the rest of a source is not looked at.
-const MAX_DIAGNOSTICS: usize = 50;
+pub(crate) const MAX_DIAGNOSTICS: usize = 50;
 
 /// One object of a source.
 #[derive(Debug, Clone)]
@@ -107,6 +107,10 @@ pub fn decode(source_name: &str, text: &str, limits: &Limits) -> Result<Vec<Docu
     let shared: Arc<str> = Arc::from(text);
     let (dialect, ranges) = documents(text);
     let dialect = dialect_of(source_name, dialect);
+    if ranges.len() > limits.max_documents {
+        let message = format!("more than {} documents in one source", limits.max_documents);
+        return Err(vec![Diagnostic::error(source_name, message).help("split the file")]);
+    }
     let (mut found, mut errors) = (Vec::new(), Vec::new());
     for (index, range) in ranges.into_iter().enumerate() {
         if errors.len() >= MAX_DIAGNOSTICS {

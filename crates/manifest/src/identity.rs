@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::decode::Document;
+use crate::decode::{Document, MAX_DIAGNOSTICS};
 use crate::diagnostic::{Diagnostic, Location};
 use crate::field_path::FieldPath;
 use crate::locate::{locate_key_within, locate_within};
@@ -44,6 +44,10 @@ pub(crate) fn objects(
     // Lists within lists are as deep as the document may nest, no deeper.
     let mut left = vec![(FieldPath::root(), value)];
     while let Some((base, mut value)) = left.pop() {
+        // Finding the place of an error reads the document again, so there must not be one for each of thousands.
+        if errors.len() >= MAX_DIAGNOSTICS {
+            return;
+        }
         if is_list(&value) {
             match value.get_mut("items").map(Value::take) {
                 Some(Value::Array(items)) => {

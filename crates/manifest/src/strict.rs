@@ -63,20 +63,17 @@ fn yaml_precheck(text: &str, limits: &Limits) -> Result<(), Refusal> {
             });
         }
     }
-    // The parser's work grows with the square of the depth of brackets, and it has no limit of its own. Brackets in
-    // strings are counted too, hence the generous bound: it stops floods, the exact depth is checked later.
-    let mut open = 0_usize;
-    let mut dashes = 0_usize;
+    // The parser looks at every open bracket at every token, and has no limit of its own. Brackets in strings are
+    // counted too, hence bounds far above any manifest: they stop floods, the exact depth is checked later.
+    let (mut open, mut work) = (0_usize, 0_usize);
     for (offset, byte) in text.bytes().enumerate() {
         match byte {
             b'[' | b'{' => open += 1,
             b']' | b'}' => open = open.saturating_sub(1),
-            b'-' | b'?' | b':' => dashes += 1,
-            b' ' => {}
-            b'\n' => dashes = 0,
-            _ => dashes = 0,
+            b',' | b':' | b'?' | b'-' | b'&' | b'*' | b'!' => work += open,
+            _ => {}
         }
-        if open > FLOOD || dashes > 64 * limits.max_depth {
+        if open > MAX_OPEN || work > MAX_WORK {
             return Err(too_deep(limits.max_depth, offset));
         }
     }
@@ -84,7 +81,9 @@ fn yaml_precheck(text: &str, limits: &Limits) -> Result<(), Refusal> {
 }
 
 /// Unclosed brackets at which a text is a flood and not a manifest.
-const FLOOD: usize = 1000;
+const MAX_OPEN: usize = 1000;
+/// Open brackets, summed over the tokens between them.
+const MAX_WORK: usize = 30_000_000;
 
 fn too_deep(max: usize, offset: usize) -> Refusal {
     Refusal { message: format!("nested more than {max} levels deep"), help: None, offset }

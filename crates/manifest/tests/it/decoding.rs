@@ -170,8 +170,20 @@ fn ten_mebibytes_are_refused_before_they_are_parsed() {
 fn floods_of_brackets_and_anchors_are_refused_cheaply() {
     let flood = format!("{HEAD}spec: {}", "[".repeat(3_000_000));
     assert_eq!(bad(&flood).message, "nested more than 64 levels deep");
+    let wide = format!("{HEAD}spec: {}{}", "[".repeat(990), "a,".repeat(1_400_000));
+    assert_eq!(bad(&wide).message, "nested more than 64 levels deep");
     let values = format!("{HEAD}spec: [{}]\n", "1,".repeat(1_000_000));
     assert!(bad(&values).message.contains("too large"));
+}
+
+#[test]
+fn floods_of_documents_and_of_errors_are_cut_off() {
+    let errors = decode("x.yaml", &"--- ~\n".repeat(30_000), &Limits::default()).expect_err("a flood");
+    assert_eq!(errors[0].message, "more than 20000 documents in one source");
+    let items = "- {kind: A}\n".repeat(30_000);
+    let errors =
+        decode("x.yaml", &format!("kind: List\nitems:\n{items}"), &Limits::default()).expect_err("errors");
+    assert_eq!(errors.len(), 50);
 }
 
 #[test]
