@@ -39,7 +39,7 @@ impl Default for Limits {
 }
 
 /// After so many errors, the rest of a source is not looked at.
-pub(crate) const MAX_DIAGNOSTICS: usize = 50;
+pub(crate) const MAX_DIAGNOSTICS: usize = 20;
 
 /// One object of a source.
 #[derive(Debug, Clone)]

@@ -180,10 +180,10 @@ fn floods_of_brackets_and_anchors_are_refused_cheaply() {
 fn floods_of_documents_and_of_errors_are_cut_off() {
     let errors = decode("x.yaml", &"--- ~\n".repeat(30_000), &Limits::default()).expect_err("a flood");
     assert_eq!(errors[0].message, "more than 20000 documents in one source");
-    let items = "- {kind: A}\n".repeat(30_000);
+    let items = "- {kind: A}\n".repeat(2_000);
     let errors =
         decode("x.yaml", &format!("kind: List\nitems:\n{items}"), &Limits::default()).expect_err("errors");
-    assert_eq!(errors.len(), 50);
+    assert_eq!(errors.len(), 20);
 }
 
 #[test]
