@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::client::{Client, List, ListOptions};
@@ -23,6 +24,8 @@ const MAX_BACKOFF: Duration = Duration::from_secs(30);
 const WATCH_FOR: Duration = Duration::from_secs(240);
 /// How much longer than that the server may take to end it.
 const WATCH_GRACE: Duration = Duration::from_secs(15);
+/// A watch that lasted so long was a good one, also if nothing happened.
+const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 
 /// Names an object of a collection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -267,28 +270,38 @@ impl<T: DeserializeOwned + Send + Sync> Follower<T> {
             bookmarks: true,
             timeout: Some(timeout),
         };
-        let ending = |error: Error| if error.is_gone() { Over::Relist } else { Over::Failed(error) };
+        let ending = |error: Error| match error {
+            // To resume would meet the same event again.
+            Error::Decode(_) | Error::TooLarge { .. } => {
+                tracing::warn!(
+                    path = self.path,
+                    error = &error as &dyn std::error::Error,
+                    "an event cannot be read"
+                );
+                Over::Relist
+            }
+            error if error.is_gone() => Over::Relist,
+            error => Over::Failed(error),
+        };
         let mut watch = match self.client.watch(&self.path, &options).await {
             Ok(watch) => watch,
             Err(error) => return ending(error),
         };
-        let end = tokio::time::sleep(timeout + WATCH_GRACE);
-        tokio::pin!(end);
-        let mut eventful = false;
+        let began = Instant::now();
+        let end = began + timeout + WATCH_GRACE;
         loop {
             let event = tokio::select! {
                 biased;
                 event = watch.next() => event,
-                () = &mut end => return Over::Resume,
+                () = tokio::time::sleep_until(end) => return Over::Resume,
             };
+            if matches!(event, Ok(Some(_))) || began.elapsed() >= HEALTHY_AFTER {
+                self.backoff.reset();
+            }
             match event {
-                Ok(Some(event)) => {
-                    eventful = true;
-                    self.backoff.reset();
-                    self.follow(&event, revision);
-                }
-                Ok(None) if eventful => return Over::Resume,
-                // It ended at once: a server that is going down, or something in between.
+                Ok(Some(event)) => self.follow(&event, revision),
+                Ok(None) if began.elapsed() >= HEALTHY_AFTER => return Over::Resume,
+                // It ended soon: a server that is going down, or something in between.
                 Ok(None) => {
                     tokio::time::sleep(self.backoff.next_delay()).await;
                     return Over::Resume;
@@ -312,7 +325,9 @@ impl<T: DeserializeOwned + Send + Sync> Follower<T> {
             EventKind::Deleted => self.store.set(&key, None),
             EventKind::Bookmark | EventKind::Error => {}
         }
-        *revision = meta.resource_version;
+        if !meta.resource_version.is_empty() {
+            *revision = meta.resource_version;
+        }
     }
 
     fn identify(&self, raw: &RawValue) -> Option<(Key, String)> {

@@ -1,6 +1,7 @@
 //! A local copy is as the server's collection is, whatever happens to the connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use drover_client::{Key, Reflector, ReflectorOptions};
 use serde_json::{Value, json};
@@ -194,4 +195,35 @@ async fn a_reflector_ends_with_its_last_handle() {
     drop(other);
     // The handler, and with it this channel's sender, goes with the task.
     assert_eq!(changes.recv().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_cannot_be_read_leads_to_a_new_list_and_not_to_the_same_event() {
+    let mut server = Server::start();
+    let (_reflector, mut changes) = follow(&server);
+    server.call().await.json(&list(1, &[]));
+    let lines = server.call().await.stream();
+    lines.event("EXPLODED", &object("a", 2)).await;
+    let call = server.call().await;
+    assert_lists(&call);
+    call.json(&list(2, &[object("a", 2)]));
+    expect(&mut changes, &["n/a:->2"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_collection_is_watched_again_without_a_growing_wait() {
+    let mut server = Server::start();
+    let (_reflector, _changes) = follow(&server);
+    server.call().await.json(&list(1, &[]));
+    for _ in 0..20 {
+        let lines = server.call().await.stream();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let ended = Instant::now();
+        drop(lines);
+        let call = server.call().await;
+        assert_watches(&call, 1);
+        assert!(ended.elapsed() < Duration::from_millis(10), "{:?}", ended.elapsed());
+        // One that ends at once waits, and is forgiven by the next good one.
+        drop(call.stream());
+    }
 }
