@@ -2,4 +2,5 @@
 //!
 //! Absent on purpose: async, I/O, clocks, randomness.
 
+pub mod fleet;
 pub mod node;

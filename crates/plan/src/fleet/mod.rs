@@ -1,0 +1,7 @@
+//! What the reconciler decides, over the whole fleet: who is ready, who gets what, how it went, what may go.
+//!
+//! Absent on purpose: rollout waves and blackout windows, which a later issue brings.
+
+#[cfg(test)]
+pub(crate) mod fixtures;
+pub mod node;
