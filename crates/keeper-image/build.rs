@@ -20,8 +20,9 @@ fn main() {
     }
     println!("cargo::rerun-if-changed=build.rs");
 
-    // A target directory of its own: the outer cargo holds the lock of the usual one.
-    let target_dir = out.join("keeper");
+    // A target directory of its own, as the outer cargo holds the lock of the usual one: beside `build/`, so that it
+    // is used again when only the name of OUT_DIR changes.
+    let target_dir = out.ancestors().nth(3).unwrap_or(&out).join("keeper");
     let mut cargo = Command::new(variable("CARGO"));
     cargo.current_dir(&root).args([
         "build",

@@ -241,8 +241,13 @@ impl Preparation {
             boot_id: self.boot_id.clone(),
             at: Clocks::now(),
             cgroup: self.cgroup.clone(),
+            output_pipes: vec![inode(rustix::stdio::stdout())?, inode(rustix::stdio::stderr())?],
         })
     }
+}
+
+fn inode(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(rustix::fs::fstat(fd)?.st_ino)
 }
 
 /// Groups before user: afterwards it would no longer be allowed. Each failure ends the start.

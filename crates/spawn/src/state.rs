@@ -49,6 +49,9 @@ pub struct Started {
     pub at: Clocks,
     /// The cgroup that the child joined.
     pub cgroup: Option<PathBuf>,
+    /// The inodes of the pipes that are its standard output and error: a mark of its descendants.
+    #[serde(default)]
+    pub output_pipes: Vec<u64>,
 }
 
 /// The child could not be started.
@@ -227,7 +230,8 @@ mod tests {
     fn started() -> Started {
         let id = ProcessId { pid: 7, start_ticks: 70 };
         let keeper = ProcessId { pid: 6, start_ticks: 69 };
-        Started { run_uid: "u".into(), keeper, child: id, boot_id: "b".into(), at: AT, cgroup: None }
+        let (run_uid, boot_id, output_pipes) = ("u".into(), "b".into(), vec![4, 5]);
+        Started { run_uid, keeper, child: id, boot_id, at: AT, cgroup: None, output_pipes }
     }
 
     fn exited() -> Exited {

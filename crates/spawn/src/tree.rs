@@ -1,8 +1,8 @@
 //! Everything a run has started, found by what a process cannot easily shed, and ended.
 //!
 //! Marks, any of which makes a process a member: it is in the run's cgroup; it descends from the keeper (to which, as
-//! subreaper, orphans return) or from the child; it is in the child's session; its environment has
-//! `DROVER_RUN_UID=<uid>`. A daemon that leaves session and parent and clears its environment is found while its
+//! subreaper, orphans return) or from the child; it is in the child's session (and, once the child is gone, has the run's
+//! pipes for output); its environment has `DROVER_RUN_UID=<uid>`. A daemon that leaves session and parent and clears its environment is found while its
 //! keeper lives, and after that only by the cgroup. Every signal goes through a pidfd whose process was verified by
 //! its start time, so a number that meanwhile is another's is never hit.
 
@@ -32,6 +32,7 @@ pub struct Tree {
     child: Option<ProcessId>,
     keeper: Option<ProcessId>,
     cgroup: Option<PathBuf>,
+    output_pipes: Vec<u64>,
 }
 
 /// What `end` did.
@@ -53,12 +54,19 @@ impl Tree {
             child: current.map(|s| s.child),
             keeper: current.map(|s| s.keeper),
             cgroup: started.and_then(|s| s.cgroup.clone()),
+            output_pipes: current.map(|s| s.output_pipes.clone()).unwrap_or_default(),
         }
     }
 
     /// The processes of a run as its keeper sees them.
     pub fn of_keeper(run_uid: &str, keeper: ProcessId, child: ProcessId, cgroup: Option<PathBuf>) -> Self {
-        Self { run_uid: run_uid.to_owned(), child: Some(child), keeper: Some(keeper), cgroup }
+        Self {
+            run_uid: run_uid.to_owned(),
+            child: Some(child),
+            keeper: Some(keeper),
+            cgroup,
+            output_pipes: Vec::new(),
+        }
     }
 
     /// All members that are alive; never the keeper, and never the caller.
@@ -73,7 +81,7 @@ impl Tree {
             !excluded
                 && (in_group.contains(&id.pid)
                     || self.child == Some(id)
-                    || self.in_session(stat)
+                    || self.in_session(&all, stat)
                     || self.descends(&all, stat)
                     || self.is_marked(id.pid))
         });
@@ -129,9 +137,23 @@ impl Tree {
         Ok(open)
     }
 
-    /// A session keeps its number from reuse, so whoever is in it and started no earlier than the child is of the run.
-    fn in_session(&self, stat: &Stat) -> bool {
-        self.child.is_some_and(|child| stat.session == child.pid && stat.id.start_ticks >= child.start_ticks)
+    /// In the child's session, and provably so. While the child lives its number is its own. After that the session's
+    /// number is only kept by its members, and may have become a stranger's: then the run's own pipes decide.
+    fn in_session(&self, all: &BTreeMap<i32, Stat>, stat: &Stat) -> bool {
+        let Some(child) = self.child.filter(|child| stat.session == child.pid) else { return false };
+        match all.get(&child.pid) {
+            Some(leader) => leader.id == child,
+            None => self.writes_to_the_run(stat.id.pid),
+        }
+    }
+
+    fn writes_to_the_run(&self, pid: i32) -> bool {
+        [1, 2].into_iter().any(|number| {
+            let target = fs::read_link(format!("/proc/{pid}/fd/{number}"));
+            let inode =
+                |target: PathBuf| target.to_str()?.strip_prefix("pipe:[")?.strip_suffix(']')?.parse().ok();
+            target.ok().and_then(inode).is_some_and(|inode| self.output_pipes.contains(&inode))
+        })
     }
 
     fn descends(&self, all: &BTreeMap<i32, Stat>, stat: &Stat) -> bool {
@@ -203,6 +225,16 @@ mod tests {
         assert!(other.try_wait().expect("wait").is_none(), "another run's process was killed");
         other.kill().expect("kill");
         other.wait().expect("wait");
+    }
+
+    #[test]
+    fn a_session_that_took_over_the_number_of_a_dead_child_is_left_alone() {
+        let own = ProcessId::current().expect("self");
+        let session = process::stat(own.pid).expect("stat").session;
+        let stale = ProcessId { pid: session, start_ticks: 0 };
+        let keeper = ProcessId { pid: i32::MAX, start_ticks: 0 };
+        let tree = Tree::of_keeper("no-such-run", keeper, stale, None);
+        assert_eq!(tree.members().expect("scan"), [], "strangers in session {session}");
     }
 
     #[test]

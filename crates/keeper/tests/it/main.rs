@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use drover_spawn::segments::{Item, Reader, Stream};
-use drover_spawn::{Exited, Keeper, Outcome, RunSpec, RunState, Started, keeper_process, state};
+use drover_spawn::{Exited, Keeper, Outcome, RunSpec, RunState, Started, Tree, keeper_process, state};
 use rustix::event::{PollFd, PollFlags, poll};
 use tempfile::TempDir;
 
@@ -91,6 +91,14 @@ impl Run {
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path().join(name)
+    }
+}
+
+impl Drop for Run {
+    /// A test that failed leaves no process behind either.
+    fn drop(&mut self) {
+        let state = state::read(self.path()).unwrap_or(RunState::Nothing);
+        let _ = Tree::of_run(&self.spec.run_uid, &state).end();
     }
 }
 

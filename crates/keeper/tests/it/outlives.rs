@@ -10,7 +10,7 @@ const RUN_DIR: &str = "DROVER_TEST_RUN_DIR";
 #[test]
 fn an_agent_to_be_killed() {
     let Some(dir) = std::env::var_os(RUN_DIR) else { return };
-    let mut spec = Run::shell("trap 'exit 9' USR1; echo up; while :; do sleep 0.01; done").spec;
+    let mut spec = Run::shell("trap 'exit 9' USR1; echo up; while :; do sleep 0.01; done").spec.clone();
     spec.run_uid = format!("outlives-{}", std::process::id());
     let keeper = keeper_process::spawn(keeper_program(), Path::new(&dir), &spec).expect("a keeper");
     wait_for(&keeper.exit_fd());

@@ -1,7 +1,7 @@
 //! The whole process tree of a run ends with it.
 
 use super::*;
-use drover_spawn::{Signal, Tree, cgroup};
+use drover_spawn::{Signal, cgroup};
 
 /// A daemon: out of the session, away from its parent, deaf to polite signals. Writes its number.
 const DAEMON: &str = "setsid sh -c 'trap \"\" TERM HUP INT; echo $$; while :; do sleep 600; done' & ";
@@ -36,6 +36,21 @@ fn after_a_kill_of_the_keeper_ending_the_tree_leaves_nothing() {
     assert_eq!(tree.members().expect("scan"), []);
     assert!(!is_running(daemon) && !is_running(started.child.pid));
     assert_eq!(run.text().trim(), daemon.to_string(), "output up to then is kept");
+}
+
+#[test]
+fn a_process_that_cleared_its_environment_is_found_by_the_pipe_it_writes_to() {
+    let run = Run::shell("env -i sh -c 'echo $$; while :; do /bin/sleep 600; done' & wait");
+    let keeper = run.start();
+    let started = run.started(&keeper);
+    let unmarked: i32 = run.wait_for_line().trim().parse().expect("a number");
+    assert!(started.keeper.signal(Signal::KILL).expect("kill"));
+    wait_for(&keeper.exit_fd());
+    // The child dies with its keeper, and its session then has no leader to know it by.
+    wait_until(|| !is_running(started.child.pid));
+    let ended = Tree::of_run(&run.spec.run_uid, &RunState::Started(started)).end().expect("end");
+    assert!(ended.left.is_empty(), "{ended:?}");
+    assert!(!is_running(unmarked));
 }
 
 #[test]
