@@ -152,8 +152,9 @@ pub fn find(run_dir: &Path) -> io::Result<Found> {
     Ok(Found { alive, exit, state: state::read(run_dir)? })
 }
 
-/// Looks at every run directory below a directory, in the order of their names.
-pub fn list(runs_dir: &Path) -> io::Result<Vec<(PathBuf, Found)>> {
+/// Looks at every run directory below a directory, in the order of their names. One that cannot be read has an error
+/// of its own and hides no other.
+pub fn list(runs_dir: &Path) -> io::Result<Vec<(PathBuf, io::Result<Found>)>> {
     let mut dirs = Vec::new();
     for entry in fs::read_dir(runs_dir)? {
         let entry = entry?;
@@ -162,7 +163,7 @@ pub fn list(runs_dir: &Path) -> io::Result<Vec<(PathBuf, Found)>> {
         }
     }
     dirs.sort_unstable();
-    dirs.into_iter().map(|dir| find(&dir).map(|found| (dir, found))).collect()
+    Ok(dirs.into_iter().map(|dir| (find(&dir), dir)).map(|(found, dir)| (dir, found)).collect())
 }
 
 fn lock_is_held(run_dir: &Path) -> io::Result<bool> {

@@ -8,7 +8,7 @@
 //! | start a run | [`keeper_process::spawn`]`(keeper_binary, run_dir, &RunSpec) -> Keeper` |
 //! | learn that it started or failed to | [`Keeper::started_fd`] hangs up, then [`state::read`] |
 //! | learn that it ended | [`Keeper::exit_fd`] (a pidfd) turns readable, then [`state::read`]; then [`Keeper::reap`] |
-//! | find runs after a restart | [`keeper_process::list`]`(runs_dir)`, or [`keeper_process::find`]`(run_dir) -> Found` |
+//! | find runs after a restart | [`keeper_process::list`]`(runs_dir)` (a result each), or [`keeper_process::find`]`(run_dir) -> Found` |
 //! | signal the main process | [`Started::signal_main`]; the whole tree: [`Tree::signal`] |
 //! | end everything of a run | [`Tree::of_run`]`(uid, &state).end()` (blocking: call it off the async threads) |
 //! | read output | [`segments::Reader::open`]`(run_dir, from).poll()`, [`segments::tail`]`(run_dir, bytes)` |

@@ -69,15 +69,18 @@ fn a_list_of_runs_tells_the_living_from_the_dead() {
         path
     };
     let (over, live, _empty) = (dir("a-over"), dir("b-live"), dir("c-empty"));
+    std::fs::write(dir("d-newer").join(state::STATE_FILE), "drover-run 9 a3a6bf43 {}\n").expect("write");
     let first = keeper_process::spawn(keeper_program(), &over, &Run::of(&["true"]).spec).expect("a keeper");
     wait_for(&first.exit_fd());
     let second =
         keeper_process::spawn(keeper_program(), &live, &Run::of(&["sleep", "600"]).spec).expect("a keeper");
     wait_for(&second.started_fd());
     let list = keeper_process::list(runs.path()).expect("list");
-    let alive: Vec<bool> = list.iter().map(|(_, found)| found.alive).collect();
-    assert_eq!(alive, [false, true, false]);
-    assert!(matches!(list[2].1.state, RunState::Nothing));
-    list[1].1.state.started().expect("started").signal_main(Signal::KILL).expect("signal");
+    let found: Vec<_> = list.iter().flat_map(|(_, found)| found).collect();
+    let alive: Vec<bool> = found.iter().map(|found| found.alive).collect();
+    assert_eq!(alive, [false, true, false], "the damaged one has an error of its own: {list:?}");
+    assert!(list[3].1.is_err());
+    assert!(matches!(found[2].state, RunState::Nothing));
+    found[1].state.started().expect("started").signal_main(Signal::KILL).expect("signal");
     wait_for(&second.exit_fd());
 }
