@@ -1,0 +1,381 @@
+//! The watch cache: every live object under a prefix, and the recent events, in memory. The store's writer brings it
+//! up to date before it answers the committer, so a reader of the cache sees every write it knows of.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    ops::Bound,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic::Ordering::Relaxed},
+};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::{
+    CacheMetrics, ChangeKind, Commit, Event, EventKind, KeyValue, ListOptions, Object, Observer, Result,
+    Store, StoreError, Watcher, metrics::count, queue::Queue, ring::Ring, writer::value_of,
+};
+
+/// Makes the bytes to serve from a key, the revision and the stored value. Called once for each revision of an
+/// object, on the writer's thread: quick, and without a panic.
+pub type Decorate = Arc<dyn Fn(&[u8], u64, &Bytes) -> Bytes + Send + Sync>;
+
+/// How a cache is set up.
+#[derive(Clone)]
+pub struct CacheOptions {
+    /// Makes the bytes to serve.
+    pub decorate: Decorate,
+    /// Events kept for watchers that resume and lists at a revision.
+    pub ring_events: usize,
+    /// Bytes of those events.
+    pub ring_bytes: usize,
+}
+
+impl CacheOptions {
+    /// The default bounds.
+    pub fn new(decorate: impl Fn(&[u8], u64, &Bytes) -> Bytes + Send + Sync + 'static) -> Self {
+        Self { decorate: Arc::new(decorate), ring_events: 20_000, ring_bytes: 64 << 20 }
+    }
+}
+
+impl fmt::Debug for CacheOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheOptions")
+            .field("ring_events", &self.ring_events)
+            .field("ring_bytes", &self.ring_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One page of a list from the cache.
+#[derive(Debug, Clone)]
+pub struct CachePage {
+    /// The objects in rising key order.
+    pub items: Vec<Arc<Object>>,
+    /// The revision the list is of.
+    pub revision: u64,
+    /// Whether there are objects after the last one.
+    pub more: bool,
+    /// How many there are after the last one.
+    pub remaining: u64,
+}
+
+/// The watch cache.
+pub struct Cache {
+    prefix: Bytes,
+    options: CacheOptions,
+    inner: RwLock<Inner>,
+    revision: watch::Sender<u64>,
+    metrics: Arc<CacheMetrics>,
+}
+
+struct Inner {
+    revision: u64,
+    closed: bool,
+    objects: BTreeMap<Bytes, Arc<Object>>,
+    ring: Ring,
+    watchers: HashMap<u64, (Bytes, Arc<Queue<Event>>)>,
+    next: u64,
+}
+
+impl Cache {
+    /// An empty cache for this prefix; [`Store::attach`] fills it.
+    pub fn new(prefix: impl Into<Bytes>, options: CacheOptions) -> Arc<Self> {
+        let inner = Inner {
+            revision: 0,
+            closed: false,
+            objects: BTreeMap::new(),
+            ring: Ring::new(options.ring_events, options.ring_bytes),
+            watchers: HashMap::new(),
+            next: 0,
+        };
+        Arc::new(Self {
+            prefix: prefix.into(),
+            options,
+            inner: RwLock::new(inner),
+            revision: watch::Sender::new(0),
+            metrics: Arc::default(),
+        })
+    }
+
+    /// A cache over a store, filled.
+    pub async fn attach(
+        store: &dyn Store,
+        prefix: impl Into<Bytes>,
+        options: CacheOptions,
+    ) -> Result<Arc<Self>> {
+        let cache = Self::new(prefix, options);
+        store.attach(cache.clone()).await?;
+        Ok(cache)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest revision seen.
+    pub fn revision(&self) -> u64 {
+        self.read().revision
+    }
+
+    /// Waits until the cache has seen this revision.
+    pub async fn wait_for(&self, revision: u64) {
+        let mut seen = self.revision.subscribe();
+        // The sender is ours, so it cannot go away meanwhile.
+        let _ = seen.wait_for(|seen| *seen >= revision).await;
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> Arc<CacheMetrics> {
+        self.metrics.clone()
+    }
+
+    /// A live object.
+    pub fn get(&self, key: &[u8]) -> Option<Arc<Object>> {
+        self.read().objects.get(key).cloned()
+    }
+
+    /// Every live object under a prefix, and the revision this is of.
+    pub fn snapshot(&self, prefix: &[u8]) -> (u64, Vec<Arc<Object>>) {
+        let inner = self.read();
+        (inner.revision, inner.under(prefix, None).cloned().collect())
+    }
+
+    /// A list; at an older revision as long as the ring still reaches it, `Compacted` otherwise.
+    pub fn list(&self, prefix: &[u8], options: &ListOptions) -> Result<CachePage> {
+        let inner = self.read();
+        let revision = options.revision.unwrap_or(inner.revision);
+        inner.reaches(revision)?;
+        let limit = if options.limit == 0 { usize::MAX } else { options.limit };
+        let after = options.start_after.as_deref();
+        let mut all: Box<dyn Iterator<Item = &Arc<Object>>> = if revision == inner.revision {
+            Box::new(inner.under(prefix, after))
+        } else {
+            Box::new(inner.under_at(prefix, after, revision).into_values())
+        };
+        let items: Vec<_> = all.by_ref().take(limit).cloned().collect();
+        let remaining = all.count() as u64;
+        Ok(CachePage { items, revision, more: remaining > 0, remaining })
+    }
+
+    /// The object for what the store itself returned: the cache's own when it has that revision.
+    pub fn object(&self, found: &KeyValue) -> Arc<Object> {
+        if let Some(object) = self.get(&found.key).filter(|object| object.mod_revision == found.mod_revision)
+        {
+            return object;
+        }
+        self.make(found)
+    }
+
+    fn make(&self, found: &KeyValue) -> Arc<Object> {
+        Arc::new(Object {
+            key: found.key.clone(),
+            mod_revision: found.mod_revision,
+            create_revision: found.create_revision,
+            bytes: (self.options.decorate)(&found.key, found.mod_revision, &found.value),
+        })
+    }
+
+    /// Follows the objects under a prefix from after revision `from`. At most `capacity` events wait for the
+    /// watcher beyond those it resumes with.
+    pub fn watch(self: &Arc<Self>, prefix: &[u8], from: u64, capacity: usize) -> Result<Watcher> {
+        self.start(&mut self.write(), prefix, from, capacity)
+    }
+
+    /// A snapshot, and a watcher that goes on exactly where it ends.
+    pub fn snapshot_and_watch(
+        self: &Arc<Self>,
+        prefix: &[u8],
+        capacity: usize,
+    ) -> Result<(u64, Vec<Arc<Object>>, Watcher)> {
+        let mut inner = self.write();
+        let (revision, items) = (inner.revision, inner.under(prefix, None).cloned().collect());
+        let watcher = self.start(&mut inner, prefix, revision, capacity)?;
+        Ok((revision, items, watcher))
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        inner: &mut Inner,
+        prefix: &[u8],
+        from: u64,
+        capacity: usize,
+    ) -> Result<Watcher> {
+        if inner.closed {
+            return Err(StoreError::Closed);
+        }
+        inner.reaches(from)?;
+        let past =
+            inner.ring.after(from).filter(|event| event.object.key.starts_with(prefix)).cloned().collect();
+        let queue = Arc::new(Queue::new(capacity));
+        let id = inner.next;
+        inner.next += 1;
+        inner.watchers.insert(id, (Bytes::copy_from_slice(prefix), queue.clone()));
+        count(&self.metrics.watchers);
+        Ok(Watcher { cache: self.clone(), id, past, queue })
+    }
+
+    pub(crate) fn forget(&self, id: u64) {
+        if self.write().watchers.remove(&id).is_some() {
+            self.metrics.watchers.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// Looks at something while no commit is under way.
+    pub(crate) fn at_rest<T>(&self, look: impl FnOnce(u64) -> T) -> T {
+        let inner = self.read();
+        look(inner.revision)
+    }
+
+    fn measure(&self, inner: &Inner) {
+        self.metrics.objects.store(inner.objects.len() as u64, Relaxed);
+        self.metrics.ring_events.store(inner.ring.events.len() as u64, Relaxed);
+    }
+}
+
+impl Inner {
+    fn reaches(&self, revision: u64) -> Result<()> {
+        if revision < self.ring.floor {
+            return Err(StoreError::Compacted { compacted: self.ring.floor });
+        }
+        if revision > self.revision {
+            return Err(StoreError::FutureRevision { requested: revision, current: self.revision });
+        }
+        Ok(())
+    }
+
+    fn under<'a>(&'a self, prefix: &'a [u8], after: Option<&[u8]>) -> impl Iterator<Item = &'a Arc<Object>> {
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        self.objects
+            .range::<[u8], _>((start, Bound::Unbounded))
+            .map(|(_, object)| object)
+            .take_while(move |object| object.key.starts_with(prefix))
+    }
+
+    /// The objects of an earlier revision: those of now, with the events since taken back.
+    fn under_at<'a>(
+        &'a self,
+        prefix: &'a [u8],
+        after: Option<&'a [u8]>,
+        revision: u64,
+    ) -> BTreeMap<&'a Bytes, &'a Arc<Object>> {
+        let mut objects: BTreeMap<_, _> =
+            self.under(prefix, after).map(|object| (&object.key, object)).collect();
+        for event in self.ring.after(revision).rev() {
+            let key = &event.object.key;
+            if !key.starts_with(prefix) || after.is_some_and(|after| &key[..] <= after) {
+                continue;
+            }
+            match &event.previous {
+                Some(previous) => objects.insert(&previous.key, previous),
+                None => objects.remove(key),
+            };
+        }
+        objects
+    }
+}
+
+impl Observer for Cache {
+    fn prefix(&self) -> &[u8] {
+        &self.prefix
+    }
+
+    fn replay(&self) -> u64 {
+        self.options.ring_events as u64
+    }
+
+    fn reset(&self, items: Vec<KeyValue>, revision: u64) {
+        let mut inner = self.write();
+        inner.objects = items.iter().map(|found| (found.key.clone(), self.make(found))).collect();
+        inner.ring.restart(revision);
+        inner.revision = revision;
+        let bytes: usize = inner.objects.values().map(|object| object.bytes.len()).sum();
+        self.metrics.object_bytes.store(bytes as u64, Relaxed);
+        self.measure(&inner);
+        drop(inner);
+        self.revision.send_replace(revision);
+    }
+
+    fn committed(&self, commit: &Commit) {
+        // The bytes are made before the lock is taken: readers do not wait for that.
+        let made: Vec<_> = commit
+            .changes
+            .iter()
+            .filter(|change| change.key.starts_with(&self.prefix))
+            .map(|change| {
+                let object = Object {
+                    key: change.key.clone(),
+                    mod_revision: commit.revision,
+                    create_revision: change.create_revision,
+                    bytes: (self.options.decorate)(&change.key, commit.revision, value_of(&change.kind)),
+                };
+                (matches!(change.kind, ChangeKind::Delete { .. }), Arc::new(object))
+            })
+            .collect();
+        let mut inner = self.write();
+        let mut events = Vec::with_capacity(made.len());
+        for (deleted, object) in made {
+            let previous = if deleted {
+                inner.objects.remove(&object.key)
+            } else {
+                self.metrics.object_bytes.fetch_add(object.bytes.len() as u64, Relaxed);
+                inner.objects.insert(object.key.clone(), object.clone())
+            };
+            if let Some(previous) = &previous {
+                self.metrics.object_bytes.fetch_sub(previous.bytes.len() as u64, Relaxed);
+            }
+            let kind = match (deleted, &previous) {
+                (true, _) => EventKind::Deleted,
+                (false, None) => EventKind::Created,
+                (false, Some(_)) => EventKind::Modified,
+            };
+            events.push(Event { revision: commit.revision, kind, object, previous });
+        }
+        inner.revision = commit.revision;
+        let metrics = &self.metrics;
+        if !events.is_empty() {
+            inner.watchers.retain(|_, (prefix, queue)| {
+                let mine = events.iter().filter(|event| event.object.key.starts_with(prefix));
+                let wanted = mine.clone().count();
+                if wanted == 0 {
+                    return true;
+                }
+                let open = queue.push(mine.cloned());
+                if open {
+                    metrics.delivered.fetch_add(wanted as u64, Relaxed);
+                } else {
+                    count(&metrics.slow_closes);
+                    metrics.watchers.fetch_sub(1, Relaxed);
+                }
+                open
+            });
+        }
+        events.into_iter().for_each(|event| inner.ring.push(event));
+        inner.ring.trim();
+        self.measure(&inner);
+        drop(inner);
+        self.revision.send_replace(commit.revision);
+    }
+
+    fn closed(&self) {
+        let mut inner = self.write();
+        inner.closed = true;
+        for (_, (_, queue)) in inner.watchers.drain() {
+            queue.close(StoreError::Closed);
+            self.metrics.watchers.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,47 @@
+//! A revisioned key-value store, and the watch cache over it.
+//!
+//! [`Store`] is the one trait: compare-and-swap transactions on several keys, lists that are one consistent
+//! snapshot of a revision still kept, watches that resume from a revision still kept, compaction. Keys and values
+//! are bytes; nothing here knows what an object is. [`SqliteStore`] keeps it all in one SQLite file behind one
+//! writer thread; [`Engine`] is the same thing without threads, for a caller that must decide itself when work is
+//! done. [`Cache`] holds the live objects under a prefix and feeds any number of watchers.
+//!
+//! Absent: any other backend (the trait's words are those etcd has, so that it can be one), backup and restore,
+//! and time: nothing here expires.
+
+mod api;
+mod cache;
+mod checkpoint;
+mod engine;
+mod error;
+mod file;
+mod lock;
+mod metrics;
+mod options;
+mod queue;
+mod read;
+mod readers;
+mod ring;
+mod schema;
+mod sqlite;
+mod watch;
+mod watcher;
+mod write;
+mod writer;
+
+pub use api::{
+    BoxFuture, Change, ChangeKind, Commit, Compare, KeyValue, ListOptions, Observer, Op, Page, Status, Store,
+    Txn, TxnOutcome,
+};
+pub use cache::{Cache, CacheOptions, CachePage, Decorate};
+pub use engine::{Applied, Engine};
+pub use error::{OpenError, StoreError};
+pub use metrics::{BATCH_BUCKETS, CacheMetrics, StoreMetrics};
+pub use options::{MAX_KEY_BYTES, MAX_TXN_BYTES, MAX_TXN_OPS, Options};
+pub use ring::{Event, EventKind, Object};
+pub use sqlite::SqliteStore;
+pub use watch::Watch;
+pub use watcher::Watcher;
+
+/// What every call of this crate answers with.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;

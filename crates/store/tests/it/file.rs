@@ -1,0 +1,159 @@
+//! The file: what is refused, and how clearly.
+
+use std::path::{Path, PathBuf};
+
+use drover_store::{KeyValue, ListOptions, OpenError, SqliteStore, Store, StoreError, Txn};
+
+use super::{open, options, put};
+
+async fn filled(dir: &Path) -> (PathBuf, Vec<KeyValue>) {
+    let store = open(dir);
+    for index in 0..40 {
+        put(&store, &format!("key/{index}"), &"some value ".repeat(40)).await;
+    }
+    let items = store.list(b"", ListOptions::default()).await.unwrap().items;
+    (store.path().to_path_buf(), items)
+}
+
+fn refusal(dir: &Path) -> OpenError {
+    SqliteStore::open(dir, options()).expect_err("the file is refused")
+}
+
+#[tokio::test]
+async fn a_second_server_is_refused_and_told_who_has_the_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path());
+    let error = refusal(dir.path());
+    assert!(matches!(&error, OpenError::Locked { pid: Some(pid), .. } if *pid == std::process::id()));
+    let text = error.to_string();
+    assert!(text.contains("store.lock") && text.contains(&std::process::id().to_string()), "{text}");
+    drop(first);
+    open(dir.path());
+}
+
+#[tokio::test]
+async fn an_epoch_lasts_and_comes_from_the_given_entropy() {
+    let dir = tempfile::tempdir().unwrap();
+    let epoch = open(dir.path()).status().await.unwrap().epoch;
+    assert_eq!(open(dir.path()).status().await.unwrap().epoch, epoch);
+    let other = tempfile::tempdir().unwrap();
+    assert_eq!(open(other.path()).status().await.unwrap().epoch, epoch);
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, _) = filled(dir.path()).await;
+    rusqlite::Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+    let error = refusal(dir.path());
+    assert!(matches!(error, OpenError::NewerSchema { found: 99, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_no_store_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    std::fs::write(&path, "my shopping list\n".repeat(20)).unwrap();
+    assert!(matches!(refusal(dir.path()), OpenError::NotAStore { .. }));
+    assert!(std::fs::read(&path).unwrap().starts_with(b"my shopping list"));
+    std::fs::remove_file(&path).unwrap();
+    rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (a)").unwrap();
+    let error = refusal(dir.path());
+    assert!(matches!(error, OpenError::NotAStore { .. }), "{error}");
+    assert!(error.to_string().contains("store.db"));
+}
+
+#[tokio::test]
+async fn a_file_cut_short_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, _) = filled(dir.path()).await;
+    let whole = std::fs::read(&path).unwrap();
+    for length in [0, 50, 5000, whole.len() / 2, whole.len() - 4096] {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        let error = refusal(dir.path());
+        assert!(matches!(error, OpenError::Corrupt { .. }), "at {length}: {error:?}");
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), length as u64);
+    }
+}
+
+#[tokio::test]
+async fn flipped_bytes_are_refused_or_harmless_and_never_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, items) = filled(dir.path()).await;
+    let whole = std::fs::read(&path).unwrap();
+    let mut refused = 0;
+    for place in (0..whole.len()).step_by(whole.len() / 100) {
+        let mut damaged = whole.clone();
+        for byte in damaged.iter_mut().skip(place).take(8) {
+            *byte ^= 0x55;
+        }
+        for name in ["store.db-wal", "store.db-shm"] {
+            let _ = std::fs::remove_file(dir.path().join(name));
+        }
+        std::fs::write(&path, &damaged).unwrap();
+        match SqliteStore::open(dir.path(), options()) {
+            Ok(store) => {
+                let found = store.list(b"", ListOptions::default()).await.unwrap().items;
+                assert!(found == items, "byte {place} changed what is served: {} items", found.len());
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(error.to_string().contains("store.db"), "{error}");
+            }
+        }
+    }
+    assert!(refused > 30, "only {refused} were noticed");
+}
+
+/// A small file system of its own, unmounted at the end.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let done = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
+            .arg(dir.path())
+            .stderr(std::process::Stdio::null())
+            .status();
+        done.is_ok_and(|status| status.success()).then_some(Self(dir))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+#[expect(clippy::print_stderr, reason = "says why it does not run")]
+async fn a_full_disk_refuses_writes_serves_reads_and_heals() {
+    let Some(small) = Small::mount() else {
+        eprintln!("skipped: mounting a tmpfs is not permitted here");
+        return;
+    };
+    let store = open(small.0.path());
+    put(&store, "kept", "value").await;
+    let ballast = small.0.path().join("ballast");
+    // Everything but a little: the rest is for the store to run out of.
+    let _ = std::fs::write(&ballast, vec![1; 1500 << 10]);
+    let (mut acknowledged, mut refused) = (0, 0);
+    for index in 0..60 {
+        match store.txn(Txn::new().put(format!("k/{index:03}"), vec![b'x'; 20_000])).await {
+            Ok(_) => acknowledged += 1,
+            Err(StoreError::DiskFull) => refused += 1,
+            Err(other) => panic!("a full disk says {other:?}"),
+        }
+    }
+    assert!(refused > 0, "{acknowledged} writes fitted");
+    assert_eq!(store.get(b"kept").await.unwrap().unwrap().value, "value");
+    assert_eq!(store.list(b"k/", ListOptions::default()).await.unwrap().items.len(), acknowledged);
+    std::fs::remove_file(&ballast).unwrap();
+    put(&store, "after", "space").await;
+    drop(store);
+    let store = open(small.0.path());
+    assert_eq!(store.list(b"k/", ListOptions::default()).await.unwrap().items.len(), acknowledged);
+    assert_eq!(store.get(b"after").await.unwrap().unwrap().value, "space");
+    drop(store);
+}
