@@ -273,3 +273,43 @@ fn past_bytes(conn: &Connection) -> Result<u64> {
     )?;
     Ok(bytes as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn failure(code: i32) -> StoreError {
+        rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into()
+    }
+
+    #[test]
+    fn a_failed_sync_ends_writing_and_leaves_reading() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut engine = Engine::open(dir.path().join("db"), Options::new(|| 1)).unwrap();
+        let put = || vec![Txn::new().put("k", "v")];
+        engine.apply(&put()).unwrap();
+        let answer = engine.write(|_| Err(failure(ffi::SQLITE_IOERR_FSYNC)));
+        assert!(matches!(answer, Err(StoreError::Poisoned { .. })));
+        assert!(matches!(engine.apply(&put()), Err(StoreError::Poisoned { .. })));
+        assert!(matches!(engine.compact(1), Err(StoreError::Poisoned { .. })));
+        assert_eq!(engine.get(b"k").unwrap().unwrap().mod_revision, 1);
+    }
+
+    #[test]
+    fn a_full_disk_undoes_the_batch_and_lets_the_next_try() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut engine = Engine::open(dir.path().join("db"), Options::new(|| 1)).unwrap();
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_SHMSIZE] {
+            let answer = engine.write(|conn| {
+                write::run(conn, &Txn::new().put("lost", "v"), 0)?;
+                Err(failure(code))
+            });
+            assert!(matches!(answer, Err(StoreError::DiskFull)));
+        }
+        assert!(engine.get(b"lost").unwrap().is_none());
+        let applied = engine.apply(&[Txn::new().put("k", "v")]).unwrap();
+        assert_eq!(applied.commits[0].revision, 1);
+    }
+}
