@@ -61,10 +61,6 @@ impl Writer {
             }
             busy = self.maintain();
         }
-        self.hub.close();
-        for observer in &self.observers {
-            observer.closed();
-        }
     }
 
     /// One request, or a batch of all transactions that wait.
@@ -195,6 +191,16 @@ impl Writer {
                 // Tried again after the next commit.
                 false
             }
+        }
+    }
+}
+
+/// However the thread ends, those who follow are told.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.hub.close();
+        for observer in &self.observers {
+            observer.closed();
         }
     }
 }

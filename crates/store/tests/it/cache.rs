@@ -169,3 +169,18 @@ async fn a_watcher_resumes_across_a_restart_of_the_store() {
     drop(store);
     assert!(matches!(watcher.next().await, Err(StoreError::Closed)));
 }
+
+#[tokio::test]
+async fn a_broken_decoration_closes_its_watchers_and_loses_no_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let options =
+        CacheOptions::new(|_, _, value| if value == "bad" { panic!("as told") } else { value.clone() });
+    let cache = Cache::attach(&store, "", options).await.unwrap();
+    let mut watcher = cache.watch(b"", 0, 8).unwrap();
+    let answer = store.txn(Txn::new().put("k", "bad")).await;
+    assert!(matches!(answer, Err(StoreError::Closed)));
+    assert!(matches!(watcher.next().await, Err(StoreError::Closed)));
+    drop(store);
+    assert_eq!(open(dir.path()).get(b"k").await.unwrap().unwrap().value, "bad");
+}

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use drover_store::{KeyValue, ListOptions, OpenError, SqliteStore, Store, StoreError, Txn};
+use drover_store::{Engine, KeyValue, ListOptions, OpenError, Options, SqliteStore, Store, StoreError, Txn};
 
 use super::{open, options, put};
 
@@ -38,6 +38,18 @@ async fn an_epoch_lasts_and_comes_from_the_given_entropy() {
     assert_eq!(open(dir.path()).status().await.unwrap().epoch, epoch);
     let other = tempfile::tempdir().unwrap();
     assert_eq!(open(other.path()).status().await.unwrap().epoch, epoch);
+}
+
+#[test]
+fn an_engine_works_inline_through_a_named_vfs() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("inline.db");
+    let open = || Engine::open(&path, Options { vfs: Some("unix".into()), ..options() }).unwrap();
+    let mut engine = open();
+    engine.apply(&[Txn::new().put("k", "v")]).unwrap();
+    drop(engine);
+    assert_eq!(open().get(b"k").unwrap().unwrap().value, "v");
+    assert!(Engine::open(&path, Options { vfs: Some("none such".into()), ..options() }).is_err());
 }
 
 #[tokio::test]
