@@ -2,6 +2,8 @@
 //!
 //! Absent on purpose: rollout waves and blackout windows, which a later issue brings.
 
+pub mod assignment;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod node;
+pub mod placement;

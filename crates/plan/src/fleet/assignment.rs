@@ -1,0 +1,189 @@
+//! The Assignment of a workload on a node: its name, owner, labels and spec.
+
+use drover_types::kinds::assignment::{AssignmentSpec, FINALIZER, WorkloadRef};
+use drover_types::kinds::placement::Placement;
+use drover_types::kinds::task::TaskMode;
+use drover_types::kinds::{Assignment, Node, Service, Task, Timer};
+use drover_types::{API_VERSION, Duration, Kind, ObjectMeta, OwnerReference};
+use sha2::{Digest as _, Sha256};
+
+/// Label: kind of the workload.
+pub const KIND_LABEL: &str = "drover.dev/workload-kind";
+/// Label: name of the workload, shortened where it is no label value.
+pub const NAME_LABEL: &str = "drover.dev/workload-name";
+/// Label: name of the node, shortened where it is no label value.
+pub const NODE_LABEL: &str = "drover.dev/node";
+
+/// Longest part of a workload's name in the name of its Assignments.
+const NAME_PART: usize = 40;
+/// Longest label value.
+const LABEL_VALUE: usize = 63;
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
+/// Something that is placed on nodes.
+#[derive(Clone, Copy, Debug)]
+pub enum Workload<'a> {
+    /// A Timer.
+    Timer(&'a Timer),
+    /// A Task; only one of mode Once is ever placed.
+    Task(&'a Task),
+    /// A Service.
+    Service(&'a Service),
+}
+
+impl<'a> Workload<'a> {
+    /// Its metadata.
+    pub fn metadata(self) -> &'a ObjectMeta {
+        match self {
+            Self::Timer(w) => &w.metadata,
+            Self::Task(w) => &w.metadata,
+            Self::Service(w) => &w.metadata,
+        }
+    }
+
+    /// Its kind.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Timer(_) => Kind::Timer,
+            Self::Task(_) => Kind::Task,
+            Self::Service(_) => Kind::Service,
+        }
+    }
+
+    /// Where it is wanted; `None` is everywhere.
+    pub fn placement(self) -> Option<&'a Placement> {
+        match self {
+            Self::Timer(w) => w.spec.placement.as_ref(),
+            Self::Task(w) => w.spec.placement.as_ref(),
+            Self::Service(w) => w.spec.placement.as_ref(),
+        }
+    }
+
+    /// Whether it is placed at all: an OnDemand Task only begets children that are.
+    pub fn is_placed(self) -> bool {
+        match self {
+            Self::Timer(_) | Self::Service(_) => true,
+            Self::Task(task) => is_once(task),
+        }
+    }
+
+    /// How long its processes get to end.
+    pub fn grace(self) -> Duration {
+        let process = match self {
+            Self::Timer(w) => &w.spec.template.process,
+            Self::Task(w) => &w.spec.template.process,
+            Self::Service(w) => &w.spec.template.process,
+        };
+        process.termination_grace_period.unwrap_or(DEFAULT_GRACE)
+    }
+}
+
+/// Whether a Task runs by itself: `mode` says so, or it is absent and there are no parameters to be called with.
+pub fn is_once(task: &Task) -> bool {
+    match task.spec.mode {
+        Some(TaskMode::Once) => true,
+        Some(TaskMode::OnDemand) => false,
+        None => task.spec.params.is_empty(),
+    }
+}
+
+fn digest(workload_uid: &str, node_uid: &str) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(workload_uid);
+    hash.update([0]);
+    hash.update(node_uid);
+    hash.finalize().into()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The rank of a node for a workload; the lowest wins. It moves nothing when other nodes come and go.
+pub(crate) fn rank(workload_uid: &str, node_uid: &str) -> u64 {
+    digest(workload_uid, node_uid)[8..16].iter().fold(0, |rank, byte| (rank << 8) | u64::from(*byte))
+}
+
+/// The name of the Assignment of a workload on a node, the same whoever asks. A Node that was deleted and came
+/// back under its name is another node and gets another Assignment.
+pub fn assignment_name(workload: &ObjectMeta, node: &ObjectMeta) -> String {
+    let part = workload.name.get(..NAME_PART).unwrap_or(&workload.name).trim_end_matches(['-', '.']);
+    format!("{part}-{}", hex(&digest(&workload.uid, &node.uid)[..6]))
+}
+
+/// Whether an Assignment is for this Node, and not for an earlier one of the same name.
+pub fn is_for(assignment: &Assignment, node: &Node) -> bool {
+    let hash = hex(&digest(&assignment.spec.workload_ref.uid, &node.metadata.uid)[..6]);
+    assignment.spec.node_name == node.metadata.name && assignment.metadata.name.ends_with(&hash)
+}
+
+/// A name as a label value: itself, or its beginning and a hash where it is too long.
+pub fn label_value(name: &str) -> String {
+    if name.len() <= LABEL_VALUE {
+        return name.to_owned();
+    }
+    let part = name.get(..50).unwrap_or(name).trim_end_matches(['-', '.']);
+    format!("{part}-{}", hex(&digest(name, "")[..6]))
+}
+
+/// What a node is to do for a workload. What the last one, `held`, has from others (eviction, foreign metadata)
+/// stays; an eviction ends when the node takes work again.
+pub fn build(workload: Workload<'_>, node: &Node, held: Option<&Assignment>) -> Assignment {
+    let owner = workload.metadata();
+    let mut metadata = held.map(|a| a.metadata.clone()).unwrap_or_default();
+    metadata.name = assignment_name(owner, &node.metadata);
+    metadata.namespace.clone_from(&owner.namespace);
+    let kind = workload.kind().names().kind;
+    metadata.labels.insert(KIND_LABEL.into(), kind.into());
+    metadata.labels.insert(NAME_LABEL.into(), label_value(&owner.name));
+    metadata.labels.insert(NODE_LABEL.into(), label_value(&node.metadata.name));
+    if held.is_none() {
+        metadata.finalizers = vec![FINALIZER.into()];
+        metadata.owner_references = vec![OwnerReference {
+            api_version: API_VERSION.into(),
+            kind: kind.into(),
+            name: owner.name.clone(),
+            uid: owner.uid.clone(),
+            controller: Some(true),
+            block_owner_deletion: Some(true),
+        }];
+    }
+    let placement = workload.placement();
+    let mut spec = AssignmentSpec {
+        node_name: node.metadata.name.clone(),
+        workload_ref: WorkloadRef {
+            kind: kind.into(),
+            name: owner.name.clone(),
+            uid: owner.uid.clone(),
+            generation: owner.generation.unwrap_or(0),
+        },
+        node_labels: node.metadata.labels.clone(),
+        lease: placement.filter(|p| p.count.is_some()).and_then(|p| p.failover_after),
+        evicted: held.and_then(|a| a.spec.evicted).filter(|_| node.spec.unschedulable == Some(true)),
+        ..AssignmentSpec::default()
+    };
+    match workload {
+        Workload::Timer(w) => {
+            let mut inner = w.spec.clone();
+            inner.placement = None;
+            spec.timer = Some(inner);
+        }
+        Workload::Task(w) => {
+            let mut inner = w.spec.clone();
+            inner.placement = None;
+            spec.task = Some(inner);
+        }
+        Workload::Service(w) => {
+            let mut inner = w.spec.clone();
+            inner.placement = None;
+            spec.service = Some(inner);
+        }
+    }
+    Assignment {
+        api_version: API_VERSION.into(),
+        kind: Kind::Assignment.names().kind.into(),
+        metadata,
+        spec,
+        status: held.and_then(|a| a.status.clone()),
+    }
+}
