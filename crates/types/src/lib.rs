@@ -3,18 +3,27 @@
 //! Absent on purpose: async, I/O, a clock, randomness. Everything here is a value or a pure function,
 //! so that the server, the node and the command line agree by construction.
 
+pub mod admit;
+pub mod duplicate_keys;
 pub mod duration;
 pub mod field;
 pub mod kind;
 pub mod kinds;
 pub mod meta;
+pub mod not_built;
 pub mod quantity;
+pub mod schema;
+pub mod selector;
 pub mod status;
+pub mod substitute;
+pub mod validate;
 
+pub use admit::{Admitted, admit};
 pub use duration::Duration;
 pub use field::{FieldError, FieldErrorKind, FieldPath};
 pub use kind::{Kind, Scope};
 pub use meta::{Condition, ConditionStatus, ObjectMeta, OwnerReference};
+pub use not_built::not_built_kind;
 pub use quantity::Quantity;
 pub use status::Status;
 

@@ -39,7 +39,7 @@ pub struct TimerSpec {
     /// Where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<Placement>,
-    /// What a tick does while an earlier execution lives on that node; default Allow.
+    /// What a tick does while an earlier execution lives on that node; default Forbid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency_policy: Option<ConcurrencyPolicy>,
     /// What becomes of ticks missed while the agent or host was down; default Skip.
@@ -74,9 +74,9 @@ pub enum Dst {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ConcurrencyPolicy {
     /// Starts beside it.
-    #[default]
     Allow,
     /// Is Skipped, and never caught up.
+    #[default]
     Forbid,
     /// Ends it and takes its place.
     Replace,
