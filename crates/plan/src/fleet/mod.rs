@@ -5,5 +5,8 @@
 pub mod assignment;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub mod garbage;
+pub mod history;
 pub mod node;
 pub mod placement;
+pub mod rollup;
