@@ -1,0 +1,169 @@
+//! Who asks: bearer tokens, kept as SHA-256 only.
+//!
+//! Roles are Admin (everything), Join (may become a node) and Node (sees its own). Absent: RBAC, client
+//! certificates.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use drover_store::{Store, Txn};
+use drover_world::{Disk, World};
+use jiff::{Timestamp, ToSpan};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::error::ApiError;
+use crate::objects::store_error;
+use crate::pki::hex;
+
+/// Where tokens lie: outside of what a watch can show.
+const PREFIX: &str = "/tokens/";
+/// No token is longer.
+const MAX_TOKEN: usize = 512;
+
+/// What a token allows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "role")]
+pub(crate) enum Role {
+    /// Everything.
+    Admin {
+        /// Who.
+        name: String,
+    },
+    /// To become a node.
+    #[serde(rename_all = "camelCase")]
+    Join {
+        /// Values that a new node may give itself, by label key.
+        #[serde(default)]
+        allowed_labels: BTreeMap<String, Vec<String>>,
+        /// The only node it is good for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node_name: Option<String>,
+    },
+    /// To be this node.
+    Node {
+        /// Which.
+        name: String,
+        /// Its uid: a later node of the same name is another one.
+        uid: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    /// SHA-256 of the secret, in hex.
+    sha256: String,
+    #[serde(flatten)]
+    role: Role,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<Timestamp>,
+}
+
+/// The tokens in the store.
+#[derive(Clone)]
+pub(crate) struct Tokens {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) world: World,
+    /// SHA-256 of the CA.
+    pub(crate) pin: String,
+}
+
+/// What is hashed: all before the CA's pin.
+fn secret(token: &str) -> &str {
+    token.split_once('.').map_or(token, |(secret, _)| secret)
+}
+
+fn digest(token: &str) -> String {
+    hex(&Sha256::digest(secret(token).as_bytes()))
+}
+
+impl Tokens {
+    /// Makes a token. It is shown this once.
+    pub(crate) async fn create(&self, role: Role, ttl_seconds: Option<i64>) -> Result<String, ApiError> {
+        let (lead, pinned) = match &role {
+            Role::Admin { .. } => ("dra_", false),
+            Role::Join { .. } => ("drn_", true),
+            Role::Node { .. } => ("drk_", false),
+        };
+        let secret = format!("{lead}{}", self.world.token256());
+        let expires = match ttl_seconds {
+            None => None,
+            Some(seconds) if (1..=10 * 365 * 24 * 3600).contains(&seconds) => Some(
+                self.world.clock.now().checked_add(seconds.seconds()).map_err(|e| ApiError::internal(&e))?,
+            ),
+            Some(seconds) => {
+                return Err(ApiError::bad_request(format!(
+                    "ttlSeconds: {seconds} is not between 1 and ten years"
+                )));
+            }
+        };
+        self.put(&secret, role, expires).await?;
+        Ok(if pinned { format!("{secret}.{}", self.pin) } else { secret })
+    }
+
+    async fn put(&self, token: &str, role: Role, expires: Option<Timestamp>) -> Result<(), ApiError> {
+        let sha256 = digest(token);
+        let key = format!("{PREFIX}{sha256}");
+        let record =
+            serde_json::to_vec(&Record { sha256, role, expires }).map_err(|e| ApiError::internal(&e))?;
+        self.store.txn(Txn::new().put(key, record)).await.map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Who bears this token. Unknown and expired look the same.
+    pub(crate) async fn identify(&self, token: &str) -> Result<Role, ApiError> {
+        if token.is_empty() || token.len() > MAX_TOKEN {
+            return Err(ApiError::unauthorized());
+        }
+        let sha256 = digest(token);
+        let key = format!("{PREFIX}{sha256}");
+        let held =
+            self.store.get(key.as_bytes()).await.map_err(store_error)?.ok_or_else(ApiError::unauthorized)?;
+        let record: Record = serde_json::from_slice(&held.value).map_err(|e| ApiError::internal(&e))?;
+        let same = bool::from(record.sha256.as_bytes().ct_eq(sha256.as_bytes()));
+        let alive = record.expires.is_none_or(|expires| self.world.clock.now() < expires);
+        if same && alive { Ok(record.role) } else { Err(ApiError::unauthorized()) }
+    }
+
+    /// The administrator's token: read from `admin.token` in the data directory, or made and written there.
+    pub(crate) async fn admin(&self, disk: &dyn Disk, dir: &Path) -> Result<String, AdminError> {
+        let path = dir.join("admin.token");
+        let file = |source| AdminError::File { path: path.clone(), source };
+        let token = match disk.read(&path, MAX_TOKEN as u64) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).trim().to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(file(error)),
+        };
+        let role = Role::Admin { name: "admin".into() };
+        if token.is_empty() {
+            let token = self.create(role, None).await?;
+            disk.write_atomic(&path, format!("{token}\n").as_bytes(), 0o600).map_err(file)?;
+            return Ok(token);
+        }
+        // The file is the authority: a store that was restored without it learns it again.
+        if self.identify(&token).await.is_err() {
+            self.put(&token, role, None).await?;
+        }
+        Ok(token)
+    }
+}
+
+/// Why there is no administrator's token.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The file could not be read or written.
+    #[error("cannot use {path}")]
+    File {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The store refused it.
+    #[error("cannot store the administrator's token")]
+    Store(#[from] ApiError),
+}

@@ -1,0 +1,36 @@
+//! The apiserver: stores intent and serves it, over the Kubernetes paths and verbs.
+//!
+//! [`Server::start`] over a store, then [`Server::serve`] on a listener (TLS), or [`Server::serve_connection`] on
+//! anything that reads and writes. Reads and watches come from the store's watch cache; a write is one guarded
+//! transaction. It stores what is wanted and decides nothing: ownership cascades, placement and readiness are the
+//! reconciler's.
+//!
+//! Absent: a kind's own rules beyond its shape (`drover_types` brings them); agent sessions, `tasks/X/run`, `timers/X/trigger`, `runs/X/log`; RBAC; JSON Patch, strategic merge patch
+//! and server-side apply; Table and aggregated discovery; protobuf bodies; certificates of the operator's own.
+
+mod admission;
+mod discovery;
+mod error;
+mod fields;
+mod identity;
+mod json;
+mod keys;
+mod labels;
+mod list;
+mod metrics;
+mod objects;
+mod owners;
+mod patch;
+mod pki;
+mod prepare;
+mod query;
+mod routes;
+mod server;
+mod streams;
+mod watch;
+
+pub use error::ApiError;
+pub use identity::AdminError;
+pub use pki::PkiError;
+pub use routes::MAX_BODY;
+pub use server::{Server, ServerOptions, StartError};

@@ -1,0 +1,182 @@
+//! Lists: one consistent snapshot, in pages, filtered by selectors.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use bytes::{BufMut, Bytes, BytesMut};
+use drover_store::{ListOptions, Object, StoreError};
+use drover_types::Kind;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::error::ApiError;
+use crate::fields::FieldSelector;
+use crate::keys;
+use crate::labels::LabelSelector;
+use crate::objects::{Objects, store_error};
+use crate::query::{Match, Params};
+
+/// What a list or watch is about.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    pub(crate) kind: Kind,
+    pub(crate) prefix: String,
+    pub(crate) filter: Filter,
+}
+
+/// Both kinds of selectors.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter {
+    labels: LabelSelector,
+    fields: FieldSelector,
+}
+
+impl Filter {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+
+    /// Whether the object, encoded, is selected. Without selectors nothing is decoded.
+    pub(crate) fn admits(&self, bytes: &[u8]) -> bool {
+        if self.is_empty() {
+            return true;
+        }
+        match serde_json::from_slice::<Value>(bytes) {
+            Ok(object) => self.labels.matches(&object) && self.fields.matches(&object),
+            Err(_) => false,
+        }
+    }
+}
+
+impl Scope {
+    pub(crate) fn new(kind: Kind, namespace: Option<&str>, params: &Params) -> Result<Self, ApiError> {
+        Ok(Self {
+            kind,
+            prefix: keys::prefix(kind, namespace),
+            filter: Filter {
+                labels: LabelSelector::parse(&params.label_selector)?,
+                fields: FieldSelector::parse(kind, &params.field_selector)?,
+            },
+        })
+    }
+}
+
+/// Where the next page begins.
+#[derive(Serialize, Deserialize)]
+struct Continue {
+    epoch: String,
+    revision: u64,
+    after: String,
+}
+
+/// The objects of a scope as they were at one revision.
+pub(crate) struct Snapshot {
+    pub(crate) items: Vec<Arc<Object>>,
+    pub(crate) revision: u64,
+    more: bool,
+    remaining: u64,
+}
+
+impl Objects {
+    /// Selected objects, `limit` at most (0: all).
+    pub(crate) fn snapshot(
+        &self,
+        scope: &Scope,
+        revision: Option<u64>,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Snapshot, StoreError> {
+        // With selectors, nobody knows beforehand how many objects a page takes.
+        let read = if scope.filter.is_empty() { limit } else { 0 };
+        let options = ListOptions { revision, limit: read, start_after: after.map(Bytes::from) };
+        let page = self.cache.list(scope.prefix.as_bytes(), &options)?;
+        let (revision, mut more, remaining) = (page.revision, page.more, page.remaining);
+        let mut items = page.items;
+        if !scope.filter.is_empty() {
+            let keep = if limit == 0 { usize::MAX } else { limit.saturating_add(1) };
+            items =
+                items.into_iter().filter(|object| scope.filter.admits(&object.bytes)).take(keep).collect();
+            more = items.len() == keep;
+            if more {
+                items.pop();
+            }
+        }
+        Ok(Snapshot { items, revision, more, remaining })
+    }
+
+    /// GET of a collection.
+    pub(crate) fn list(&self, scope: &Scope, params: &Params) -> Result<Bytes, ApiError> {
+        params.check_list()?;
+        let epoch = &self.epoch;
+        let limit = params.limit.unwrap_or(0);
+        let (revision, after) = match &params.continue_token {
+            Some(token) => {
+                let token: Continue = BASE64_URL_SAFE_NO_PAD
+                    .decode(token)
+                    .ok()
+                    .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+                    .ok_or_else(|| ApiError::bad_request("continue key is not valid"))?;
+                if token.epoch != *epoch {
+                    return Err(ApiError::expired_continue());
+                }
+                if !token.after.starts_with(&scope.prefix) {
+                    return Err(ApiError::bad_request("continue key is not valid for this list"));
+                }
+                (Some(token.revision), Some(token.after))
+            }
+            None => (exact_revision(params, self.cache.revision())?, None),
+        };
+        let continued = after.is_some();
+        let page = self.snapshot(scope, revision, after, limit).map_err(|error| match error {
+            StoreError::Compacted { .. } if continued => ApiError::expired_continue(),
+            StoreError::Compacted { compacted } => ApiError::expired(revision.unwrap_or(0), compacted),
+            other => store_error(other),
+        })?;
+        Ok(encode(scope, &page, epoch))
+    }
+}
+
+/// The one revision that the list must be of, if it must be of one.
+fn exact_revision(params: &Params, current: u64) -> Result<Option<u64>, ApiError> {
+    let Some(asked) = params.resource_version.filter(|asked| *asked > 0) else { return Ok(None) };
+    if asked > current {
+        return Err(ApiError::from_the_future(asked, current));
+    }
+    let exact = match params.resource_version_match {
+        Some(Match::Exact) => true,
+        Some(Match::NotOlderThan) => false,
+        None => params.limit.is_some(),
+    };
+    Ok(exact.then_some(asked))
+}
+
+fn encode(scope: &Scope, page: &Snapshot, epoch: &str) -> Bytes {
+    let mut metadata = json!({"resourceVersion": page.revision.to_string()});
+    if let (true, Some(last)) = (page.more, page.items.last()) {
+        let token = json!({
+            "epoch": epoch, "revision": page.revision, "after": String::from_utf8_lossy(&last.key),
+        });
+        metadata["continue"] = BASE64_URL_SAFE_NO_PAD.encode(token.to_string()).into();
+        if scope.filter.is_empty() {
+            metadata["remainingItemCount"] = page.remaining.into();
+        }
+    }
+    let names = scope.kind.names();
+    let size: usize = page.items.iter().map(|object| object.bytes.len() + 1).sum();
+    let mut out = BytesMut::with_capacity(size + 256);
+    let head = format!(
+        "{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{metadata},\"items\":[",
+        names.kind,
+        scope.kind.api_version()
+    );
+    out.put_slice(head.as_bytes());
+    for (index, object) in page.items.iter().enumerate() {
+        if index > 0 {
+            out.put_u8(b',');
+        }
+        out.put_slice(&object.bytes);
+    }
+    out.put_slice(b"]}\n");
+    out.freeze()
+}

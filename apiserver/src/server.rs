@@ -1,0 +1,280 @@
+//! The server as a value: started over a store, then given connections.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use drover_store::{Cache, CacheOptions, Store, StoreError};
+use drover_world::{RealDisk, World};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::error::ApiError;
+use crate::identity::{AdminError, Tokens};
+use crate::metrics::Metrics;
+use crate::objects::Objects;
+use crate::pki::{self, Pki, PkiError};
+use crate::streams::Seat;
+use crate::{keys, routes};
+
+/// How a server is set up.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Where the CA and the administrator's token lie. It must exist.
+    pub data_dir: PathBuf,
+    /// Names and addresses for the leaf certificate, with or without a port.
+    pub advertise: Vec<String>,
+    /// The most connections at once; further ones wait unaccepted.
+    pub max_connections: usize,
+    /// The most watches at once; further ones are answered 429.
+    pub max_watches: usize,
+    /// How long a TLS handshake and the head of a request may take.
+    pub handshake_timeout: Duration,
+    /// How long open requests may go on after the server was told to stop.
+    pub drain_timeout: Duration,
+}
+
+impl ServerOptions {
+    /// The default bounds.
+    pub fn new(data_dir: impl Into<PathBuf>, advertise: Vec<String>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            advertise,
+            max_connections: 8192,
+            max_watches: 4096,
+            handshake_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store refused.
+    #[error("cannot read the store")]
+    Store(#[from] StoreError),
+    /// No certificate.
+    #[error("cannot set up TLS")]
+    Pki(#[from] PkiError),
+    /// No administrator's token.
+    #[error("cannot set up the administrator's token")]
+    Admin(#[from] AdminError),
+    /// The first objects could not be made.
+    #[error("cannot make the namespace \"default\"")]
+    Bootstrap(#[source] ApiError),
+}
+
+struct Inner {
+    objects: Objects,
+    tokens: Tokens,
+    pki: Pki,
+    admin_token: String,
+    metrics: Metrics,
+    watches: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+    options: ServerOptions,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// A running apiserver. Cheap to clone.
+#[derive(Clone)]
+pub struct Server(Arc<Inner>);
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("options", &self.0.options).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Fills the cache, and makes what is not there yet: CA, administrator's token, namespace `default`.
+    pub async fn start(
+        store: Arc<dyn Store>,
+        world: World,
+        options: ServerOptions,
+    ) -> Result<Self, StartError> {
+        let decorate = CacheOptions::new(|_, revision, value| keys::decorate(value, revision));
+        let cache = Cache::attach(&*store, keys::ROOT, decorate).await?;
+        let epoch = store.status().await?.epoch.to_string();
+        let names = pki::leaf_names(&options.advertise);
+        let pki = Pki::open(&RealDisk, &options.data_dir, names, world.clock.now())?;
+        let tokens = Tokens { store: store.clone(), world: world.clone(), pin: pki.pin().into() };
+        let admin_token = tokens.admin(&RealDisk, &options.data_dir).await?;
+        let metrics = Metrics::new(store.metrics(), cache.metrics());
+        let objects = Objects { store, cache, world, epoch };
+        objects.bootstrap().await.map_err(StartError::Bootstrap)?;
+        Ok(Self(Arc::new(Inner {
+            objects,
+            tokens,
+            pki,
+            admin_token,
+            metrics,
+            watches: Arc::new(Semaphore::new(options.max_watches)),
+            connections: Arc::new(Semaphore::new(options.max_connections)),
+            options,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        })))
+    }
+
+    /// The administrator's token, as in `admin.token`.
+    pub fn admin_token(&self) -> &str {
+        &self.0.admin_token
+    }
+
+    /// The CA's certificate in PEM, for kubeconfigs.
+    pub fn ca_pem(&self) -> &str {
+        self.0.pki.ca_pem()
+    }
+
+    /// SHA-256 of the CA's certificate, in hex: the last part of a join token.
+    pub fn ca_pin(&self) -> &str {
+        self.0.pki.pin()
+    }
+
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.0.objects
+    }
+
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.0.tokens
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    pub(crate) fn stopping(&self) -> CancellationToken {
+        self.0.stop.clone()
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.stop.is_cancelled()
+    }
+
+    pub(crate) fn watch_seat(&self) -> Result<Seat, ApiError> {
+        match self.0.watches.clone().try_acquire_owned() {
+            Ok(permit) => Ok(Seat::new(self.0.metrics.watches.clone(), permit)),
+            Err(_) => Err(ApiError::too_many(format!(
+                "too many watches: this server holds {} at most",
+                self.0.options.max_watches
+            ))),
+        }
+    }
+
+    /// The server as an axum router.
+    pub fn router(&self) -> Router {
+        let answer = |State(server): State<Self>, request: Request| routes::handle(server, request);
+        Router::new().fallback(answer).with_state(self.clone())
+    }
+
+    /// Tells every stream and connection to end.
+    pub fn stop(&self) {
+        self.0.stop.cancel();
+    }
+
+    /// Answers requests on one connection, without TLS, until it ends: what the accept loop does after the
+    /// handshake, and a test does over a pipe in memory.
+    pub async fn serve_connection(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        self.0.metrics.connections.inc();
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.0.options.handshake_timeout)
+            .max_buf_size(64 << 10);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(256)
+            .max_header_list_size(64 << 10)
+            .keep_alive_interval(Duration::from_secs(30));
+        let service = TowerToHyperService::new(self.router());
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            biased;
+            ended = connection.as_mut() => ended,
+            () = self.0.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                match tokio::time::timeout(self.0.options.drain_timeout, connection).await {
+                    Ok(ended) => ended,
+                    Err(_) => Ok(()),
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(error = %error, "a connection ended badly");
+        }
+        self.0.metrics.connections.dec();
+    }
+
+    /// Accepts TLS connections until [`Server::stop`], then lets open requests end.
+    pub async fn serve(&self, listener: TcpListener) -> Result<(), StartError> {
+        let acceptor = TlsAcceptor::from(Arc::new(self.0.pki.server_config()?));
+        let mut renewal = tokio::time::interval(Pki::renewal());
+        renewal.tick().await;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.0.stop.cancelled() => break,
+                _ = renewal.tick() => {
+                    let now = self.0.objects.world.clock.now();
+                    if let Err(error) = self.0.pki.renew(now) {
+                        tracing::error!(error = &error as &dyn std::error::Error, "the leaf was not renewed");
+                    }
+                    continue;
+                }
+                accepted = self.accept(&listener) => accepted,
+            };
+            let Some((permit, tcp)) = accepted else { continue };
+            let (server, acceptor) = (self.clone(), acceptor.clone());
+            self.0.tasks.spawn(async move {
+                // A client that stalls in the handshake holds up nobody but itself.
+                let handshake =
+                    tokio::time::timeout(server.0.options.handshake_timeout, acceptor.accept(tcp));
+                match handshake.await {
+                    Ok(Ok(tls)) => server.serve_connection(tls).await,
+                    Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                    Err(_) => tracing::debug!("a TLS handshake took too long"),
+                }
+                drop(permit);
+            });
+        }
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        Ok(())
+    }
+
+    async fn accept(
+        &self,
+        listener: &TcpListener,
+    ) -> Option<(tokio::sync::OwnedSemaphorePermit, tokio::net::TcpStream)> {
+        // The semaphore is never closed.
+        let permit = self.0.connections.clone().acquire_owned().await.ok()?;
+        match listener.accept().await {
+            Ok((tcp, _)) => {
+                // Small answers must not wait for an acknowledgement; without it they are slower, not wrong.
+                let _ = tcp.set_nodelay(true);
+                Some((permit, tcp))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                // Out of file descriptors: give those that are open a moment to end.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                None
+            }
+        }
+    }
+}

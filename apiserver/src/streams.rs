@@ -1,0 +1,93 @@
+//! How a watch reaches its client: lines of a chunked body, or text frames of a WebSocket.
+
+use axum::body::Body;
+use axum::extract::WebSocketUpgrade;
+use axum::extract::ws::{Message, WebSocket};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderValue, header};
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::watch::{Begun, QUEUE, error_event};
+
+/// A watch's share of the bound on watches.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    gauge: Gauge,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Seat {
+    pub(crate) fn new(gauge: Gauge, permit: OwnedSemaphorePermit) -> Self {
+        gauge.inc();
+        Self { gauge, _permit: permit }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.gauge.dec();
+    }
+}
+
+fn start(begun: Begun, seat: Seat, stop: CancellationToken) -> mpsc::Receiver<Bytes> {
+    let (out, lines) = mpsc::channel(QUEUE);
+    tokio::spawn(async move {
+        match begun {
+            Begun::Stream(stream) => stream.run(out, stop).await,
+            // The channel is empty: this waits for nobody, and a client that went needs nothing.
+            Begun::Failed(status) => drop(out.send(error_event(&status)).await),
+        }
+        drop(seat);
+    });
+    lines
+}
+
+pub(crate) fn over_http(begun: Begun, seat: Seat, stop: CancellationToken) -> Response {
+    let lines = start(begun, seat, stop);
+    let body = stream::unfold(lines, |mut lines| async {
+        lines.recv().await.map(|line| (Ok::<_, std::convert::Infallible>(line), lines))
+    });
+    let mut response = Response::new(Body::from_stream(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+pub(crate) fn over_websocket(
+    upgrade: WebSocketUpgrade,
+    begun: Begun,
+    seat: Seat,
+    stop: CancellationToken,
+) -> Response {
+    // Nothing that a client sends here means anything, so there is no room for it.
+    upgrade
+        .max_message_size(4096)
+        .max_frame_size(4096)
+        .on_upgrade(move |socket| pump(socket, start(begun, seat, stop)))
+}
+
+async fn pump(mut socket: WebSocket, mut lines: mpsc::Receiver<Bytes>) {
+    loop {
+        tokio::select! {
+            biased;
+            said = socket.recv() => match said {
+                // Pings are answered beneath.
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => {}
+            },
+            line = lines.recv() => {
+                // JSON is UTF-8, so the conversion only states that.
+                let text = line.and_then(|line| axum::extract::ws::Utf8Bytes::try_from(line).ok());
+                let Some(text) = text else { break };
+                if socket.send(Message::Text(text)).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+    // The client may be gone already; then there is nobody to say goodbye to.
+    let _ = socket.send(Message::Close(None)).await;
+}

@@ -1,0 +1,191 @@
+//! Watches: changes from a revision on, as JSON lines over chunked HTTP or as text frames of a WebSocket.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use drover_store::{Event, EventKind, Object, StoreError, Watcher};
+use drover_types::Status;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::ApiError;
+use crate::list::Scope;
+use crate::objects::{Objects, store_error};
+use crate::query::Params;
+
+/// Events that may wait for one client: beyond that its own watch in the store fills up, and is closed.
+pub(crate) const QUEUE: usize = 128;
+/// How often a client that asked for them gets a bookmark.
+const BOOKMARK: Duration = Duration::from_secs(60);
+/// When a watch ends that set no time of its own: this plus up to as much again.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
+/// No watch is longer.
+const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+/// A watch about to stream.
+pub(crate) struct Stream {
+    scope: Scope,
+    source: Watcher,
+    /// What is sent before the first change.
+    initial: Vec<Arc<Object>>,
+    /// The revision up to which the client has everything.
+    revision: u64,
+    bookmarks: bool,
+    initial_end: bool,
+    timeout: Duration,
+}
+
+/// How a watch begins: with events, or at once with an error event.
+pub(crate) enum Begun {
+    Stream(Box<Stream>),
+    Failed(Box<Status>),
+}
+
+fn event(kind: &str, object: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(object.len() + 40);
+    out.put_slice(b"{\"type\":\"");
+    out.put_slice(kind.as_bytes());
+    out.put_slice(b"\",\"object\":");
+    out.put_slice(object);
+    out.put_slice(b"}\n");
+    out.freeze()
+}
+
+pub(crate) fn error_event(status: &Status) -> Bytes {
+    // A Status is made of text and numbers, so it always encodes.
+    event("ERROR", &serde_json::to_vec(status).unwrap_or_default())
+}
+
+/// A revision from the future is one of a store that was restored since: the client has to list again.
+fn expired(error: StoreError, asked: u64) -> ApiError {
+    match error {
+        StoreError::Compacted { compacted } => ApiError::expired(asked, compacted),
+        StoreError::Slow { .. } | StoreError::FutureRevision { .. } => {
+            ApiError::new(410, "Expired", error.to_string())
+        }
+        other => store_error(other),
+    }
+}
+
+impl Objects {
+    /// Begins a watch. What cannot be begun because of its revision is told in the stream, as clients expect.
+    pub(crate) fn watch(&self, scope: Scope, params: &Params) -> Result<Begun, ApiError> {
+        params.check_list()?;
+        let jitter = DEFAULT_TIMEOUT.mul_f64(drover_world::unit(&*self.world.entropy));
+        let timeout = params.timeout.unwrap_or(DEFAULT_TIMEOUT + jitter).min(MAX_TIMEOUT);
+        let from = params.resource_version.filter(|asked| *asked > 0 && !params.send_initial_events);
+        let prefix = scope.prefix.as_bytes();
+        let begun = match from {
+            Some(from) => self.cache.watch(prefix, from, QUEUE).map(|source| (from, Vec::new(), source)),
+            None => self.cache.snapshot_and_watch(prefix, QUEUE),
+        };
+        let (revision, initial, source) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                let error = expired(error, from.unwrap_or(0));
+                return if error.code() == 410 {
+                    Ok(Begun::Failed(Box::new(error.status().clone())))
+                } else {
+                    Err(error)
+                };
+            }
+        };
+        Ok(Begun::Stream(Box::new(Stream {
+            scope,
+            source,
+            initial,
+            revision,
+            bookmarks: params.bookmarks,
+            initial_end: params.send_initial_events,
+            timeout,
+        })))
+    }
+}
+
+impl Stream {
+    /// Sends events until the time is over, the client is gone, the server stops or the watch is too slow.
+    pub(crate) async fn run(mut self, out: mpsc::Sender<Bytes>, stop: CancellationToken) {
+        let end = Instant::now() + self.timeout;
+        let work = async {
+            for object in std::mem::take(&mut self.initial) {
+                if self.scope.filter.admits(&object.bytes) {
+                    out.send(event("ADDED", &object.bytes)).await.ok()?;
+                }
+            }
+            if self.initial_end {
+                out.send(self.bookmark(self.revision, true)).await.ok()?;
+            }
+            let mut ticks = tokio::time::interval_at(Instant::now() + BOOKMARK, BOOKMARK);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    biased;
+                    change = self.source.next() => match change {
+                        Ok(change) => {
+                            self.revision = change.revision;
+                            if let Some(event) = self.change(&change) {
+                                out.send(event).await.ok()?;
+                            }
+                        }
+                        // The store goes with the server.
+                        Err(StoreError::Closed) => return None,
+                        Err(error) => {
+                            let error = expired(error, self.revision);
+                            out.send(error_event(error.status())).await.ok()?;
+                            return None;
+                        }
+                    },
+                    _ = ticks.tick(), if self.bookmarks => {
+                        // While events wait there is no revision up to which the client has everything.
+                        if let Some(revision) = self.source.bookmark() {
+                            out.send(self.bookmark(revision, false)).await.ok()?;
+                        }
+                    }
+                }
+            }
+        };
+        let finished: Option<()> = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = out.closed() => return,
+            finished = work => finished,
+            () = tokio::time::sleep_until(end) => Some(()),
+        };
+        if finished.is_some()
+            && self.bookmarks
+            && let Some(revision) = self.source.bookmark()
+        {
+            // The client resumes from here. If it went meanwhile, nobody is to be told.
+            let _ = out.send(self.bookmark(revision, false)).await;
+        }
+    }
+
+    fn bookmark(&self, revision: u64, initial_end: bool) -> Bytes {
+        let mut object = json!({
+            "kind": self.scope.kind.names().kind, "apiVersion": self.scope.kind.api_version(),
+            "metadata": {"resourceVersion": revision.to_string()},
+        });
+        if initial_end {
+            object["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+        }
+        event("BOOKMARK", object.to_string().as_bytes())
+    }
+
+    /// The event for a change, if the client is to see one.
+    fn change(&self, change: &Event) -> Option<Bytes> {
+        let filter = &self.scope.filter;
+        let before = change.previous.as_ref().is_some_and(|previous| filter.admits(&previous.bytes));
+        let after = change.kind != EventKind::Deleted && filter.admits(&change.object.bytes);
+        let kind = match (before, after) {
+            (false, true) => "ADDED",
+            (true, true) => "MODIFIED",
+            // Also one that only left the selection: its last state as the client may see it.
+            (true, false) => "DELETED",
+            (false, false) => return None,
+        };
+        Some(event(kind, &change.object.bytes))
+    }
+}
