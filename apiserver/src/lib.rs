@@ -5,7 +5,7 @@
 //! transaction. It stores what is wanted and decides nothing: ownership cascades, placement and readiness are the
 //! reconciler's.
 //!
-//! Absent: a kind's own rules beyond its shape (`drover_types` brings them); agent sessions, `tasks/X/run`, `timers/X/trigger`, `runs/X/log`; RBAC; JSON Patch, strategic merge patch
+//! Absent: agent sessions, `tasks/X/run`, `timers/X/trigger`, `runs/X/log`; RBAC; JSON Patch, strategic merge patch
 //! and server-side apply; Table and aggregated discovery; protobuf bodies; certificates of the operator's own.
 
 mod admission;

@@ -127,7 +127,7 @@ impl Objects {
             value["metadata"]["name"] = format!("{prefix}{}", self.suffix()).into();
         }
         prepare::create(kind, &mut value, self.world.uuid_v4().to_string(), self.world.clock.now());
-        let (value, warnings) = admission::admit(kind, value, &duplicates, params.field_validation)?;
+        let (value, warnings) = admission::admit(kind, value, None, &duplicates, params.field_validation)?;
         let name = prepare::text(&value, "name").to_owned();
         let at = Place { kind, namespace, name: &name };
         let object = self.insert(at, value, params.dry_run).await?;
@@ -239,7 +239,8 @@ impl Objects {
             wanted.check(at, &old)?;
             let (body, duplicates) = change(&old.object)?;
             let next = prepare::replace(at.kind, wanted.part, &old.object, body)?;
-            let (next, warnings) = admission::admit(at.kind, next, &duplicates, params.field_validation)?;
+            let (next, warnings) =
+                admission::admit(at.kind, next, Some(&old.object), &duplicates, params.field_validation)?;
             let next = with_revision(next, old.revision);
             let written = |object| Written { object, warnings: warnings.clone(), created: false };
             let goes = prepare::is_deleting(&next) && !prepare::is_held(at.kind, &next);

@@ -219,6 +219,10 @@ async fn bad_input_is_refused_and_changes_nothing() {
     assert_eq!(response.headers()["warning"], "299 - \"unknown field \\\"bogus\\\"\"");
     let (code, status) = f.call(Method::POST, secrets, json!({"metadata": {"name": "Not_A_Name"}})).await;
     assert_eq!((code, &status["details"]["causes"][0]["field"]), (422, &json!("metadata.name")));
+    let mut wrong = timer("x");
+    wrong["spec"] = json!({"cron": "61 * * * *", "template": {"process": {"command": ["/bin/true"]}}});
+    let (code, status) = f.call(Method::POST, TIMERS, wrong).await;
+    assert_eq!((code, &status["details"]["causes"][0]["field"]), (422, &json!("spec.cron")), "{status}");
     let elsewhere = "/api/v1/namespaces/nowhere/configmaps";
     let (code, status) = f.call(Method::POST, elsewhere, json!({"metadata": {"name": "x"}})).await;
     assert_eq!((code, &status["message"]), (404, &json!("namespaces \"nowhere\" not found")));
