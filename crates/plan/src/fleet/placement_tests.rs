@@ -1,3 +1,5 @@
+//! The laws of placement.
+
 use super::*;
 use crate::fleet::fixtures::{at, condition, ready_node, service, task};
 use drover_types::kinds::assignment::AssignmentStatus;

@@ -1,3 +1,5 @@
+//! The laws of rollup.
+
 use super::*;
 use crate::fleet::assignment::{Workload, build};
 use crate::fleet::fixtures::{at, ready_node, service as a_service, task as a_task};
