@@ -239,8 +239,9 @@ impl Objects {
             wanted.check(at, &old)?;
             let (body, duplicates) = change(&old.object)?;
             let next = prepare::replace(at.kind, wanted.part, &old.object, body)?;
-            let (next, warnings) =
+            let (mut next, warnings) =
                 admission::admit(at.kind, next, Some(&old.object), &duplicates, params.field_validation)?;
+            prepare::count_generation(at.kind, &old.object, &mut next);
             let next = with_revision(next, old.revision);
             let written = |object| Written { object, warnings: warnings.clone(), created: false };
             let goes = prepare::is_deleting(&next) && !prepare::is_held(at.kind, &next);

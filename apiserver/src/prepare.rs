@@ -185,11 +185,16 @@ pub(crate) fn replace(kind: Kind, part: Part, old: &Value, body: Value) -> Resul
             return Err(ApiError::invalid(kind, name, &[error]));
         }
     }
-    if spec_of(kind, &next) != spec_of(kind, old) && kind.names().has_status {
+    Ok(next)
+}
+
+/// Counts a change of spec. To be called with the object as it will be stored: a body that leaves a default out
+/// changes nothing.
+pub(crate) fn count_generation(kind: Kind, old: &Value, next: &mut Value) {
+    if spec_of(kind, next) != spec_of(kind, old) && kind.names().has_status {
         let generation = metadata(old).get("generation").and_then(Value::as_i64).unwrap_or(0);
         next["metadata"]["generation"] = (generation + 1).into();
     }
-    Ok(next)
 }
 
 /// Everything that is not metadata and not status.
@@ -221,15 +226,17 @@ mod tests {
         body["metadata"]["labels"] = json!({"a": "b"});
         body["metadata"]["uid"] = "forged".into();
         body["status"] = json!({"desired": 9});
-        let next = replace(Kind::Timer, Part::Main, &old, body.clone()).unwrap();
+        let counted = |body: &Value| {
+            let mut next = replace(Kind::Timer, Part::Main, &old, body.clone()).unwrap();
+            count_generation(Kind::Timer, &old, &mut next);
+            next
+        };
+        let next = counted(&body);
         assert_eq!(next["metadata"]["generation"], 3);
         assert_eq!(next["metadata"]["uid"], "u");
         assert_eq!(next["status"], old["status"]);
         body["spec"]["every"] = "2m".into();
-        assert_eq!(
-            replace(Kind::Timer, Part::Main, &old, body.clone()).unwrap()["metadata"]["generation"],
-            4
-        );
+        assert_eq!(counted(&body)["metadata"]["generation"], 4);
         let status = replace(Kind::Timer, Part::Status, &old, body).unwrap();
         assert_eq!(status["spec"], old["spec"]);
         assert_eq!(status["metadata"], old["metadata"]);

@@ -15,6 +15,14 @@ pub(crate) struct CommandLine {
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
+    /// Run the apiserver (no reconciler and no agent yet: objects are stored and served, nothing is run)
+    Server(Server),
+    /// Create or replace the objects of manifests
+    Apply(Apply),
+    /// Print objects
+    Get(Get),
+    /// Delete an object
+    Delete(Delete),
     /// Check manifests without a server: syntax, fields, values
     Lint(Lint),
     /// Describe a kind or one of its fields: `drover explain timer.spec.template`
@@ -47,6 +55,84 @@ pub(crate) struct Lint {
     pub(crate) output: Output,
 }
 
+/// How objects are printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table.
+    Table,
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+    /// `kind/name`.
+    Name,
+}
+
+#[derive(Args)]
+pub(crate) struct Server {
+    /// Where the store, the CA and the admin token are kept
+    #[arg(long, env = "DROVER_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:7443")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// A name or address by which clients reach it; may be given several times
+    #[arg(long, value_name = "HOST")]
+    pub(crate) advertise: Vec<String>,
+}
+
+/// Which server, and which namespace.
+#[derive(Args)]
+pub(crate) struct Target {
+    /// The kubeconfig; else KUBECONFIG, .drover/kubeconfig, ~/.kube/config
+    #[arg(long)]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The namespace
+    #[arg(short, long)]
+    pub(crate) namespace: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Apply {
+    /// A file, a folder, or `-` for stdin; may be given several times
+    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Read folders below folders, too
+    #[arg(short = 'R', long)]
+    pub(crate) recursive: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Args)]
+pub(crate) struct Get {
+    /// The kind: `timers`, `svc`
+    pub(crate) kind: String,
+    /// One object; all of the namespace without it
+    pub(crate) name: Option<String>,
+    /// All namespaces
+    #[arg(short = 'A', long, conflicts_with = "name")]
+    pub(crate) all_namespaces: bool,
+    /// Only objects with these labels: `a=b,c in (d,e),!f`
+    #[arg(short = 'l', long, conflicts_with = "name")]
+    pub(crate) selector: Option<String>,
+    /// How they are printed
+    #[arg(short = 'o', long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Args)]
+pub(crate) struct Delete {
+    /// The kind
+    pub(crate) kind: String,
+    /// The object
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
 #[derive(Args)]
 pub(crate) struct Explain {
     /// Kind, then fields: `timer`, `svc.spec.restart`
@@ -73,7 +159,10 @@ impl CommandLine {
         match &self.verb {
             Verb::Lint(args) => args.output == Output::Json,
             Verb::Version(args) => args.output == Output::Json,
-            Verb::Explain(_) | Verb::Completion(_) => false,
+            Verb::Get(args) => args.output == Format::Json,
+            Verb::Server(_) | Verb::Apply(_) | Verb::Delete(_) | Verb::Explain(_) | Verb::Completion(_) => {
+                false
+            }
         }
     }
 }

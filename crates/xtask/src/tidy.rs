@@ -47,6 +47,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "drover-manifest",
             "drover-node-agent",
             "drover-reconciler",
+            "drover-store",
             "drover-types",
             "drover-world",
         ],

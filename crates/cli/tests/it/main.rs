@@ -4,4 +4,5 @@
 mod acceptance;
 mod drover;
 mod lint;
+mod server;
 mod verbs;
