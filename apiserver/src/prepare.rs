@@ -139,7 +139,7 @@ pub(crate) fn own(kind: Kind, body: &mut Value, uid: String, now: Timestamp) {
 /// What is written when `body` replaces `old`: server-owned metadata stays, and the part the write is not about.
 pub(crate) fn replace(kind: Kind, part: Part, old: &Value, body: Value) -> Result<Value, ApiError> {
     let name = text(old, "name");
-    let mut next = match part {
+    let next = match part {
         Part::Status => {
             let mut next = old.clone();
             if let Some(members) = next.as_object_mut() {
