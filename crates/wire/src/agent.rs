@@ -99,6 +99,8 @@ pub enum ReportItem {
     },
     /// The status of an Assignment.
     AssignmentStatus(StatusReport),
+    /// A deleted Assignment's processes have all ended: the server takes the finalizer `drover.dev/node` away.
+    Ended(AssignmentIdentity),
     /// An Event.
     Event {
         /// The whole object.
@@ -109,6 +111,18 @@ pub enum ReportItem {
         /// All of them.
         facts: NodeFacts,
     },
+}
+
+/// An Assignment, told apart from a namesake that came before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssignmentIdentity {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
 }
 
 /// The status of an Assignment.
@@ -200,16 +214,19 @@ impl Bounded for NodeFacts {
     }
 }
 
+fn identity(namespace: &str, object: &str, uid: &str) -> Result<(), WireError> {
+    name("a namespace", namespace)?;
+    name("a name", object)?;
+    name("a uid", uid)
+}
+
 impl Bounded for ReportItem {
     fn check(&self) -> Result<(), WireError> {
         match self {
             Self::Run { .. } | Self::Event { .. } => Ok(()),
             Self::Node { facts } => facts.check(),
-            Self::AssignmentStatus(report) => {
-                name("a namespace", &report.namespace)?;
-                name("a name", &report.name)?;
-                name("a uid", &report.uid)
-            }
+            Self::AssignmentStatus(report) => identity(&report.namespace, &report.name, &report.uid),
+            Self::Ended(gone) => identity(&gone.namespace, &gone.name, &gone.uid),
         }
     }
 }

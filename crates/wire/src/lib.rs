@@ -10,17 +10,20 @@ mod credit;
 mod desired;
 mod error;
 mod frame;
+mod join;
 mod limits;
 mod server;
 mod version;
 
 pub use agent::{
-    AgentMessage, DesiredAck, Hello, NodeFacts, Pong, Report, ReportItem, StatusReport, TriggerResult,
+    AgentMessage, AssignmentIdentity, DesiredAck, Hello, NodeFacts, Pong, Report, ReportItem, StatusReport,
+    TriggerResult,
 };
 pub use credit::{ReceiveWindow, SendWindow};
 pub use desired::{Assembler, Desired, Material, MaterialKind, MaterialRef, PoolSettings};
 pub use error::WireError;
 pub use frame::{Body, CONTROL_STREAM, EndStatus, Frame};
+pub use join::{JoinRequest, JoinResponse, join_path, session_path};
 pub use limits::{
     Bounded, DEFAULT_WINDOW, MAX_DATA, MAX_DESIRED, MAX_FRAME, MAX_ITEMS, MAX_LABELS, MAX_NAME, MAX_TEXT,
     MAX_WINDOW,
