@@ -1,0 +1,102 @@
+//! The host's processes as the agent sees them, so that a simulation can put its own in their place.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use drover_spawn::process::Signal;
+use drover_spawn::{RunSpec, RunState, SpawnError, Started, Tree, keeper_process, segments};
+use futures_util::future::BoxFuture;
+use tokio::io::unix::AsyncFd;
+
+/// Resolves when there is something new to see of a run.
+pub type Watch = BoxFuture<'static, ()>;
+
+/// A run as found.
+pub struct Look {
+    /// Whether its keeper lives. If not, `state` is final.
+    pub alive: bool,
+    /// What its state file says.
+    pub state: RunState,
+}
+
+/// Keepers and process trees of one host. Calls are short, except [`Host::end`].
+pub trait Host: Send + Sync {
+    /// Starts a keeper. The watches resolve at the start of the run's process and at the end of its keeper.
+    fn start(&self, run_dir: &Path, spec: &RunSpec) -> Result<Vec<Watch>, SpawnError>;
+    /// Looks at a run directory.
+    fn look(&self, run_dir: &Path) -> io::Result<Look>;
+    /// Watches a keeper that was found alive.
+    fn watch(&self, run_dir: &Path) -> io::Result<Watch>;
+    /// Signals the main process of a run.
+    fn signal(&self, started: &Started, signal: Signal) -> io::Result<()>;
+    /// Kills every process of a run, and waits until they are gone. Blocks; false when some are left.
+    fn end(&self, run_uid: &str, state: &RunState) -> io::Result<bool>;
+    /// The last bytes of a run's output.
+    fn tail(&self, run_dir: &Path, bytes: usize) -> io::Result<Vec<u8>>;
+}
+
+/// The real host.
+#[derive(Clone, Debug)]
+pub struct RealHost {
+    keeper: PathBuf,
+}
+
+impl RealHost {
+    /// Starts runs with this keeper program.
+    pub fn new(keeper: PathBuf) -> Self {
+        Self { keeper }
+    }
+}
+
+impl Host for RealHost {
+    fn start(&self, run_dir: &Path, spec: &RunSpec) -> Result<Vec<Watch>, SpawnError> {
+        let mut keeper = keeper_process::spawn(&self.keeper, run_dir, spec)?;
+        let fds = keeper.try_clone_fds().map_err(|error| SpawnError::Io("descriptors", error))?;
+        let started = readable(fds.0);
+        let exit = readable(fds.1);
+        Ok(vec![
+            started,
+            Box::pin(async move {
+                exit.await;
+                // Else it would stay a zombie for as long as the agent lives.
+                let _ = keeper.reap();
+            }),
+        ])
+    }
+
+    fn look(&self, run_dir: &Path) -> io::Result<Look> {
+        let found = keeper_process::find(run_dir)?;
+        Ok(Look { alive: found.alive, state: found.state })
+    }
+
+    fn watch(&self, run_dir: &Path) -> io::Result<Watch> {
+        match keeper_process::find(run_dir)?.exit {
+            Some(exit) => Ok(readable(exit)),
+            // It has just started, or just ended: look again a little later.
+            None => Ok(Box::pin(tokio::time::sleep(std::time::Duration::from_millis(50)))),
+        }
+    }
+
+    fn signal(&self, started: &Started, signal: Signal) -> io::Result<()> {
+        started.signal_main(signal).map(drop)
+    }
+
+    fn end(&self, run_uid: &str, state: &RunState) -> io::Result<bool> {
+        Ok(Tree::of_run(run_uid, state).end()?.left.is_empty())
+    }
+
+    fn tail(&self, run_dir: &Path, bytes: usize) -> io::Result<Vec<u8>> {
+        segments::tail(run_dir, bytes)
+    }
+}
+
+fn readable(fd: OwnedFd) -> Watch {
+    Box::pin(async move {
+        match AsyncFd::register_with_interest(fd, tokio::io::Interest::READABLE) {
+            Ok(fd) => drop(fd.readable().await),
+            // No room for one more descriptor in the poller: look again instead.
+            Err(_) => tokio::time::sleep(std::time::Duration::from_secs(1)).await,
+        }
+    })
+}

@@ -1,0 +1,81 @@
+//! What a keeper is told, made of a claim: everything substituted and resolved.
+
+use std::collections::BTreeMap;
+
+use drover_spawn::users::User;
+use drover_spawn::{OutputLimits, RunSpec, cgroup};
+
+use crate::environment::{self, ConfigMissing, Names};
+use crate::ledger::Claim;
+use crate::materials::Materials;
+
+const RUN_BYTES: u64 = 1 << 20;
+const SERVICE_BYTES: u64 = 8 << 20;
+
+/// Why a run cannot be started as its template says.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LaunchError {
+    /// Something it refers to is not there; it waits until it is.
+    #[error(transparent)]
+    ConfigMissing(#[from] ConfigMissing),
+    /// It can never be started so.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// The spec for a claim's keeper.
+pub(crate) fn run_spec(
+    claim: &Claim,
+    node_name: &str,
+    materials: &Materials,
+) -> Result<RunSpec, LaunchError> {
+    let process = &claim.template.process;
+    let names = Names::new(claim, node_name);
+    let argv = match &process.script {
+        Some(script) => {
+            let mut argv =
+                if process.shell.is_empty() { vec!["/bin/sh".to_owned()] } else { process.shell.clone() };
+            argv.extend(["-c".to_owned(), script.clone()]);
+            argv
+        }
+        None => {
+            let all = process.command.iter().chain(&process.args);
+            all.map(|part| names.substitute(part)).collect::<Result<Vec<_>, _>>()?
+        }
+    };
+    if argv.is_empty() {
+        return Err(LaunchError::Invalid("the template has neither command nor script".into()));
+    }
+    let mut spec = RunSpec::new(&claim.run_uid, argv);
+    spec.env = environment::build(&names, process, materials, &user_variables(process.user.as_deref())?)?;
+    spec.working_dir =
+        process.working_dir.as_deref().map(|dir| names.substitute(dir)).transpose()?.map(Into::into);
+    spec.user = process.user.clone();
+    spec.group = process.group.clone();
+    let umask = process.umask.as_deref().unwrap_or("022");
+    spec.umask = Some(
+        u32::from_str_radix(umask, 8)
+            .map_err(|_| LaunchError::Invalid(format!("umask {umask:?} is not octal")))?,
+    );
+    let default_bytes = if claim.replica.is_some() { SERVICE_BYTES } else { RUN_BYTES };
+    let max_bytes = claim.template.output.as_ref().and_then(|output| output.max_bytes);
+    let max_bytes = max_bytes.map_or(default_bytes, |quantity| quantity.0);
+    spec.output = OutputLimits { max_bytes, segment_bytes: max_bytes / 4 };
+    spec.cgroup = cgroup::create(&claim.run_uid);
+    let stdin = process.stdin.as_ref().and_then(|stdin| stdin.text.as_deref());
+    spec.stdin = stdin.map(|text| text.as_bytes().to_vec());
+    Ok(spec)
+}
+
+fn user_variables(user: Option<&str>) -> Result<BTreeMap<&'static str, String>, LaunchError> {
+    let own = rustix::process::getuid().as_raw().to_string();
+    let found =
+        User::lookup(user.unwrap_or(&own)).map_err(|error| LaunchError::Invalid(error.to_string()))?;
+    let Some(found) = found else { return Ok(BTreeMap::new()) };
+    Ok(BTreeMap::from([
+        ("HOME", found.home.display().to_string()),
+        ("LOGNAME", found.name.clone()),
+        ("USER", found.name),
+        ("SHELL", found.shell.display().to_string()),
+    ]))
+}

@@ -1,0 +1,106 @@
+//! Secrets and config maps that the node's Assignments use, in one file sealed with a key that only the node has.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use drover_wire::{Material, MaterialKind, MaterialRef};
+use drover_world::{Disk, World};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+
+const MAX_BYTES: u64 = 128 << 20;
+
+/// The values, in memory and sealed on disk.
+pub(crate) struct Materials {
+    disk: Arc<dyn Disk>,
+    world: World,
+    path: PathBuf,
+    key: LessSafeKey,
+    held: BTreeMap<MaterialRef, Material>,
+}
+
+impl Materials {
+    /// Opens what the node holds. Values that cannot be unsealed are gone; the server sends them again.
+    pub(crate) fn open(disk: Arc<dyn Disk>, world: World, data_dir: &Path) -> io::Result<Self> {
+        let key_path = data_dir.join("node.key");
+        let key = match disk.read(&key_path, 32) {
+            Ok(key) => key,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut key = vec![0; 32];
+                world.entropy.fill(&mut key);
+                disk.write_atomic(&key_path, &key, 0o600)?;
+                key
+            }
+            Err(error) => return Err(error),
+        };
+        let unbound = UnboundKey::new(&CHACHA20_POLY1305, &key)
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "node.key is not 32 bytes long"))?;
+        let mut materials = Self {
+            disk,
+            world,
+            path: data_dir.join("materials"),
+            key: LessSafeKey::new(unbound),
+            held: BTreeMap::new(),
+        };
+        match materials.disk.read(&materials.path, MAX_BYTES) {
+            Ok(sealed) => match materials.unseal(sealed) {
+                Some(list) => materials.held = list.into_iter().map(|m| (m.reference(), m)).collect(),
+                None => tracing::warn!("the stored secrets cannot be unsealed and are dropped"),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        Ok(materials)
+    }
+
+    /// Takes over what a desired state brings; on disk when this returns.
+    pub(crate) fn update(
+        &mut self,
+        full: bool,
+        new: Vec<Material>,
+        dropped: &[MaterialRef],
+    ) -> io::Result<()> {
+        let before = self.held.clone();
+        if full {
+            self.held.clear();
+        }
+        for reference in dropped {
+            self.held.remove(reference);
+        }
+        self.held.extend(new.into_iter().map(|material| (material.reference(), material)));
+        if self.held == before {
+            return Ok(());
+        }
+        let list: Vec<&Material> = self.held.values().collect();
+        let mut bytes = serde_json::to_vec(&list)?;
+        let mut nonce = [0; NONCE_LEN];
+        self.world.entropy.fill(&mut nonce);
+        self.key
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut bytes)
+            .map_err(|_| io::Error::other("sealing failed"))?;
+        bytes.splice(0..0, nonce);
+        self.disk.write_atomic(&self.path, &bytes, 0o600)
+    }
+
+    /// All keys of an object, decoded; none when the node does not have it.
+    pub(crate) fn all(
+        &self,
+        kind: MaterialKind,
+        namespace: &str,
+        name: &str,
+    ) -> Option<BTreeMap<&str, Vec<u8>>> {
+        let reference = MaterialRef { kind, namespace: namespace.into(), name: name.into() };
+        let material = self.held.get(&reference)?;
+        let decode = |value: &String| base64::engine::general_purpose::STANDARD.decode(value).ok();
+        material.data.iter().map(|(key, value)| Some((key.as_str(), decode(value)?))).collect()
+    }
+
+    fn unseal(&self, mut sealed: Vec<u8>) -> Option<Vec<Material>> {
+        let nonce: [u8; NONCE_LEN] = sealed.get(..NONCE_LEN)?.try_into().ok()?;
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let plain = self.key.open_within(nonce, Aad::empty(), &mut sealed, NONCE_LEN..).ok()?;
+        serde_json::from_slice(plain).ok()
+    }
+}

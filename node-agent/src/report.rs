@@ -1,0 +1,91 @@
+//! What is told of runs and Assignments.
+
+use drover_spawn::{RunState, state::FailedToStart};
+use drover_types::API_VERSION;
+use drover_types::kinds::run::{Run, RunPhase, RunSpec, RunStatus, Usage};
+use drover_types::meta::{ObjectMeta, OwnerReference};
+use drover_wire::ReportItem;
+use jiff::Timestamp;
+
+use crate::ledger::{Change, Claim};
+
+/// The most of a run's output that is in its status.
+pub(crate) const TAIL_BYTES: usize = 4096;
+
+/// A change that reports a run as it is now.
+pub(crate) fn run(claim: &Claim, node_name: &str, status: RunStatus) -> Change {
+    let object = Run {
+        api_version: API_VERSION.into(),
+        kind: "Run".into(),
+        metadata: ObjectMeta {
+            name: claim.run_name.clone(),
+            namespace: Some(claim.namespace.clone()),
+            uid: claim.run_uid.clone(),
+            creation_timestamp: Some(claim.claimed_at),
+            owner_references: vec![OwnerReference {
+                api_version: API_VERSION.into(),
+                kind: "Assignment".into(),
+                name: claim.assignment_name.clone(),
+                uid: claim.assignment_uid.clone(),
+                controller: Some(true),
+                block_owner_deletion: None,
+            }],
+            ..ObjectMeta::default()
+        },
+        spec: RunSpec {
+            node_name: node_name.to_owned(),
+            workload_ref: claim.workload.clone(),
+            assignment_ref: claim.assignment_name.clone(),
+            trigger: claim.trigger.clone(),
+            attempt: claim.attempt,
+            replica: claim.replica,
+        },
+        status: Some(status),
+    };
+    // These types have nothing that JSON cannot hold.
+    let object = serde_json::to_value(object).unwrap_or_default();
+    Change::Report(format!("run/{}", claim.run_uid), Box::new(ReportItem::Run { object }))
+}
+
+/// What a state file says, as a status without phase.
+pub(crate) fn observed(state: &RunState) -> RunStatus {
+    let time = |ns: i64| Timestamp::from_nanosecond(i128::from(ns)).ok();
+    let mut status = RunStatus::default();
+    match state {
+        RunState::Nothing => {}
+        RunState::Started(started) => {
+            status.phase = RunPhase::Running;
+            status.pid = u32::try_from(started.child.pid).ok();
+            status.started_at = time(started.at.wall_ns);
+        }
+        RunState::FailedToStart(FailedToStart { reason, at }) => {
+            status.message.clone_from(reason);
+            status.finished_at = time(at.wall_ns);
+        }
+        RunState::Exited(started, exited) => {
+            status.started_at = time(started.at.wall_ns);
+            status.finished_at = time(exited.at.wall_ns);
+            match exited.outcome {
+                drover_spawn::Outcome::Code(code) => status.exit_code = Some(code),
+                drover_spawn::Outcome::Signal(number) => status.signal = Some(signal_name(number)),
+            }
+            status.usage = Some(Usage {
+                user_micros: exited.user_usec,
+                system_micros: exited.system_usec,
+                max_rss_bytes: exited.max_rss_bytes,
+            });
+        }
+    }
+    status
+}
+
+fn signal_name(number: i32) -> String {
+    const NAMES: [&str; 16] = [
+        "", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+        "PIPE", "ALRM", "TERM",
+    ];
+    match usize::try_from(number).ok().and_then(|index| NAMES.get(index)).filter(|name| !name.is_empty()) {
+        Some(name) => format!("SIG{name}"),
+        None => format!("SIG{number}"),
+    }
+}
