@@ -91,9 +91,13 @@ impl Host for RealHost {
     }
 }
 
+#[expect(
+    deprecated,
+    reason = "unsound for descriptors that change behind its back; an OwnedFd is one and stays it"
+)]
 fn readable(fd: OwnedFd) -> Watch {
     Box::pin(async move {
-        match AsyncFd::register_with_interest(fd, tokio::io::Interest::READABLE) {
+        match AsyncFd::with_interest(fd, tokio::io::Interest::READABLE) {
             Ok(fd) => drop(fd.readable().await),
             // No room for one more descriptor in the poller: look again instead.
             Err(_) => tokio::time::sleep(std::time::Duration::from_secs(1)).await,
