@@ -266,6 +266,7 @@ impl Agent {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the parts of an identity, each given once")]
     fn name(
         &self,
         workload: &str,

@@ -147,6 +147,7 @@ impl Agent {
         Ok(())
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what is known of the end, each given once")]
     fn replica_ended(
         &mut self,
         claim: &Claim,
