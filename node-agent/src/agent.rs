@@ -55,7 +55,7 @@ enum Message {
     Reports(oneshot::Sender<Vec<Report>>),
     Acknowledged(u64, u64),
     Look(String),
-    Buried(String, RunState, bool),
+    Buried(String, Box<RunState>, bool),
 }
 
 /// Talks to a running agent. Cheap to clone.
@@ -257,7 +257,7 @@ impl Agent {
                 self.buried.remove(&run_uid);
                 if !whole {
                     // Something of it cannot be killed yet; nothing takes its place.
-                    self.bury(&run_uid, state);
+                    self.bury(&run_uid, *state);
                 } else if let Some(claim) = self.journal.ledger().claims.get(&run_uid).cloned() {
                     let now = self.now();
                     self.ended(&claim, &state, Ended::KeeperDied, now)?;
@@ -470,7 +470,7 @@ impl Agent {
         tokio::task::spawn_blocking(move || {
             let whole = host.end(&run_uid, &state).unwrap_or(false);
             // Nobody listens: then the next start of the agent does it.
-            let _ = sender.blocking_send(Message::Buried(run_uid, state, whole));
+            let _ = sender.blocking_send(Message::Buried(run_uid, Box::new(state), whole));
         });
     }
 
