@@ -68,9 +68,12 @@ pub struct ReportAck {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ping {
-    /// Comes back in the pong.
+    /// Comes back in the pong. Rises by one with each ping of a session, from 1.
     #[serde(default)]
     pub nonce: u64,
+    /// The nonce of the last pong that came; 0 before the first. A lease counts from when that pong was sent.
+    #[serde(default)]
+    pub acknowledged: u64,
 }
 
 /// Send a run's output as data on this stream, then end it.
