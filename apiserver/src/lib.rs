@@ -5,7 +5,7 @@
 //! transaction. It stores what is wanted and decides nothing: ownership cascades, placement and readiness are the
 //! reconciler's.
 //!
-//! Absent: agent sessions, `tasks/X/run`, `timers/X/trigger`, `runs/X/log`; RBAC; JSON Patch, strategic merge patch
+//! Absent: agent sessions, `timers/X/trigger`, `runs/X/log`; RBAC; JSON Patch, strategic merge patch
 //! and server-side apply; Table and aggregated discovery; protobuf bodies; certificates of the operator's own.
 
 mod admission;
@@ -13,6 +13,7 @@ mod discovery;
 mod error;
 mod fields;
 mod identity;
+mod invoke;
 mod json;
 mod keys;
 mod labels;
@@ -27,6 +28,7 @@ mod query;
 mod routes;
 mod server;
 mod streams;
+mod tombstones;
 mod watch;
 
 pub use error::ApiError;

@@ -14,7 +14,7 @@ use crate::json::{self, Decoded};
 use crate::patch;
 use crate::prepare::{self, Part};
 use crate::query::{FieldValidation, Params};
-use crate::{keys, owners};
+use crate::{keys, owners, tombstones};
 
 /// How often a write that did not name a version is tried again after another one came first.
 const ATTEMPTS: usize = 8;
@@ -130,14 +130,26 @@ impl Objects {
         let (value, warnings) = admission::admit(kind, value, None, &duplicates, params.field_validation)?;
         let name = prepare::text(&value, "name").to_owned();
         let at = Place { kind, namespace, name: &name };
-        let object = self.insert(at, value, params.dry_run).await?;
+        if kind == Kind::Task && value.pointer("/spec/paramValues").is_some() {
+            let detail = "only the server sets it, for a child that a call makes";
+            let error = FieldError::forbidden("spec.paramValues".into(), detail);
+            return Err(ApiError::invalid(kind, &name, &[error]));
+        }
+        let object = self.insert(at, value, &[], params.dry_run).await?;
         Ok(Written { object, warnings, created: true })
     }
 
-    /// Stores a prepared object where there is none.
-    pub(crate) async fn insert(&self, at: Place<'_>, value: Value, dry_run: bool) -> Result<Value, ApiError> {
+    /// Stores a prepared object where there is none, and nothing under the keys `absent` either.
+    pub(crate) async fn insert(
+        &self,
+        at: Place<'_>,
+        value: Value,
+        absent: &[String],
+        dry_run: bool,
+    ) -> Result<Value, ApiError> {
         for _ in 0..ATTEMPTS {
             let txn = self.in_namespace(at, &value)?.when(at.key(), 0);
+            let txn = absent.iter().fold(txn, |txn, key| txn.when(key.clone(), 0));
             if dry_run {
                 return match self.find(at)? {
                     Some(_) => Err(ApiError::already_exists(at.kind, at.name)),
@@ -146,7 +158,7 @@ impl Objects {
             }
             match self.commit(txn.put(at.key(), keys::encode(&value))).await? {
                 TxnOutcome::Committed { revision } => return Ok(with_revision(value, revision)),
-                TxnOutcome::Conflict { key, .. } if key == at.key() => {
+                TxnOutcome::Conflict { key, .. } if key == at.key() || absent.iter().any(|k| key == *k) => {
                     return Err(ApiError::already_exists(at.kind, at.name));
                 }
                 // The namespace changed meanwhile: look again.
@@ -176,8 +188,17 @@ impl Objects {
         Ok(Txn::new().when(place.key(), namespace.revision))
     }
 
+    /// A transaction that removes an object, and leaves its tombstone where it has one.
+    fn remove(&self, at: Place<'_>, object: &Value, txn: Txn) -> Txn {
+        let txn = txn.delete(at.key());
+        match tombstones::of(at, object, self.world.clock.now()) {
+            Some((key, stone)) => txn.put(key, stone),
+            None => txn,
+        }
+    }
+
     /// Five characters, as Kubernetes appends to `generateName`.
-    fn suffix(&self) -> String {
+    pub(crate) fn suffix(&self) -> String {
         // Without vowels and look-alikes, so that no word and no mistake comes of it.
         const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
         let mut random = [0; 5];
@@ -254,7 +275,7 @@ impl Objects {
                 owners::refuse_cycle(self, at, &next)?;
             }
             let txn = Txn::new().when(at.key(), old.revision);
-            let txn = if goes { txn.delete(at.key()) } else { txn.put(at.key(), keys::encode(&next)) };
+            let txn = if goes { self.remove(at, &next, txn) } else { txn.put(at.key(), keys::encode(&next)) };
             match self.commit(txn).await? {
                 TxnOutcome::Committed { revision } => return Ok(written(with_revision(next, revision))),
                 TxnOutcome::Conflict { .. } if wanted.revision.is_some() => break,
@@ -295,7 +316,7 @@ impl Objects {
             let txn = match (held, next == old.object) {
                 (true, true) => return Ok(Deleted::Held(next)),
                 (true, false) => txn.put(at.key(), keys::encode(&next)),
-                (false, _) => txn.delete(at.key()),
+                (false, _) => self.remove(at, &next, txn),
             };
             let done = |revision| {
                 let object = with_revision(next.clone(), revision);

@@ -45,6 +45,11 @@ pub(crate) fn is_deleting(object: &Value) -> bool {
     metadata(object).contains_key("deletionTimestamp")
 }
 
+/// A name as a label value: 63 characters at most, and an end that a label may have.
+pub(crate) fn label_value(name: &str) -> &str {
+    name.get(..63).unwrap_or(name).trim_end_matches(['-', '.'])
+}
+
 /// `metav1.Time`: whole seconds.
 pub(crate) fn time(now: Timestamp) -> Value {
     Timestamp::from_second(now.as_second()).unwrap_or(now).to_string().into()

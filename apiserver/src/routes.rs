@@ -20,7 +20,7 @@ use crate::objects::{DeleteOptions, Deleted, Place, Written, to_bytes};
 use crate::prepare::{self, Part};
 use crate::query::Params;
 use crate::server::Server;
-use crate::{discovery, streams};
+use crate::{discovery, invoke, streams};
 
 /// The largest body.
 pub const MAX_BODY: usize = 3 << 20;
@@ -181,7 +181,12 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
     let token = bearer(&parts.headers).ok_or_else(ApiError::unauthorized)?;
     let role = server.tokens().identify(&token).await?;
     let target = Target::parse(path);
-    let Role::Admin { .. } = role else {
+    let allowed = match role {
+        Role::Admin { .. } => true,
+        Role::Controller => target.is_some(),
+        Role::Join { .. } | Role::Node { .. } => false,
+    };
+    if !allowed {
         return Err(match &target {
             Some(target) => ApiError::forbidden(
                 target.kind,
@@ -190,7 +195,7 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
             ),
             None => ApiError::new(403, "Forbidden", format!("forbidden: {path}")),
         });
-    };
+    }
     negotiate(&parts.headers)?;
     if parts.method == Method::GET {
         if path == "/metrics" {
@@ -213,6 +218,15 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
     let params = Params::parse(&parts.uri)?;
     match (target.name, target.sub) {
         (None, _) => collection(server, parts, body, &target, &params).await,
+        (Some(name), Some("run")) if target.kind == Kind::Task => {
+            if parts.method != Method::POST {
+                return Err(ApiError::method_not_allowed(&parts.method));
+            }
+            let bytes = read_body(&parts.headers, body).await?;
+            let call = invoke::Call::decode(decode_json(&parts.headers, &bytes)?)?;
+            let at = Place { kind: Kind::Task, namespace: target.namespace, name };
+            Ok(answer_written(&server.objects().call_task(at, call, params.dry_run).await?))
+        }
         (Some(name), sub) => {
             let part = match sub {
                 None => Part::Main,

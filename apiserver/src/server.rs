@@ -19,12 +19,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::ApiError;
-use crate::identity::{AdminError, Tokens};
+use crate::identity::{self, AdminError, Tokens};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
 use crate::pki::{self, Pki, PkiError};
 use crate::streams::Seat;
-use crate::{keys, routes};
+use crate::{keys, routes, tombstones};
 
 /// How a server is set up.
 #[derive(Clone, Debug)]
@@ -79,6 +79,7 @@ struct Inner {
     tokens: Tokens,
     pki: Pki,
     admin_token: String,
+    controller_token: String,
     metrics: Metrics,
     watches: Arc<Semaphore>,
     connections: Arc<Semaphore>,
@@ -109,28 +110,37 @@ impl Server {
         let epoch = store.status().await?.epoch.to_string();
         let names = pki::leaf_names(&options.advertise);
         let pki = Pki::open(&RealDisk, &options.data_dir, names, world.clock.now())?;
-        let tokens = Tokens { store: store.clone(), world: world.clone(), pin: pki.pin().into() };
+        let (controller_token, controller) = identity::controller_token(&world);
+        let tokens = Tokens { store: store.clone(), world: world.clone(), pin: pki.pin().into(), controller };
         let admin_token = tokens.admin(&RealDisk, &options.data_dir).await?;
         let metrics = Metrics::new(store.metrics(), cache.metrics());
         let objects = Objects { store, cache, world, epoch };
         objects.bootstrap().await.map_err(StartError::Bootstrap)?;
-        Ok(Self(Arc::new(Inner {
+        let server = Self(Arc::new(Inner {
             objects,
             tokens,
             pki,
             admin_token,
+            controller_token,
             metrics,
             watches: Arc::new(Semaphore::new(options.max_watches)),
             connections: Arc::new(Semaphore::new(options.max_connections)),
             options,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
-        })))
+        }));
+        server.0.tasks.spawn(tombstones::sweep(server.0.objects.clone(), server.stopping()));
+        Ok(server)
     }
 
     /// The administrator's token, as in `admin.token`.
     pub fn admin_token(&self) -> &str {
         &self.0.admin_token
+    }
+
+    /// The token of the reconciler that runs beside this server; another one at every start, and nowhere on disk.
+    pub fn controller_token(&self) -> &str {
+        &self.0.controller_token
     }
 
     /// The CA's certificate in PEM, for kubeconfigs.

@@ -288,3 +288,93 @@ async fn pages_are_one_snapshot() {
     assert_eq!(revision(&second), revision(&first));
     assert_eq!(second["metadata"].get("continue"), None);
 }
+
+const TASKS: &str = "/apis/drover.dev/v1/namespaces/default/tasks";
+
+fn payment() -> Value {
+    json!({
+        "metadata": {"name": "pay"},
+        "spec": {
+            "params": [{"name": "invoice", "type": "integer", "required": true}],
+            "idempotencyKey": "invoice/$(params.invoice)",
+            "placement": {"nodeSelector": {"role": "server"}, "count": 1},
+            "template": {"process": {"command": ["/bin/true", "$(params.invoice)"]}},
+        },
+    })
+}
+
+#[tokio::test]
+async fn calls_with_one_key_are_one_call_also_after_the_child_was_let_go() {
+    let fixture = Fixture::new().await;
+    assert_eq!(fixture.call(Method::POST, TASKS, payment()).await.0, 201);
+    let run = format!("{TASKS}/pay/run");
+    let call = json!({"params": {"invoice": "7"}});
+    let (code, child) = fixture.call(Method::POST, &run, call.clone()).await;
+    assert_eq!(code, 201, "{child}");
+    assert_eq!(child["spec"]["paramValues"]["invoice"], 7);
+    assert_eq!(child["metadata"]["ownerReferences"][0]["name"], "pay");
+    let (code, again) = fixture.call(Method::POST, &run, call.clone()).await;
+    assert_eq!((code, &again["metadata"]["uid"]), (200, &child["metadata"]["uid"]));
+    let (code, other) = fixture.call(Method::POST, &run, json!({"params": {"invoice": 8}})).await;
+    assert_eq!(code, 201);
+    assert_ne!(other["metadata"]["name"], child["metadata"]["name"]);
+
+    // Finished and let go: a repeat still makes nothing.
+    let path = format!("{TASKS}/{}", child["metadata"]["name"].as_str().unwrap());
+    let mut done = fixture.call(Method::GET, &path, Value::Null).await.1;
+    done["status"] = json!({"conditions": [{
+        "type": "Complete", "status": "True", "reason": "Succeeded", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }]});
+    assert_eq!(fixture.call(Method::PUT, &format!("{path}/status"), done).await.0, 200);
+    assert_eq!(fixture.call(Method::DELETE, &path, Value::Null).await.0, 200);
+    let (code, gone) = fixture.call(Method::POST, &run, call).await;
+    assert_eq!((code, &gone["metadata"]["uid"]), (200, &child["metadata"]["uid"]));
+    assert_eq!(fixture.call(Method::GET, &path, Value::Null).await.0, 404);
+
+    // One that was taken back before it was done leaves its key free.
+    let path = format!("{TASKS}/{}", other["metadata"]["name"].as_str().unwrap());
+    assert_eq!(fixture.call(Method::DELETE, &path, Value::Null).await.0, 200);
+    let (code, anew) = fixture.call(Method::POST, &run, json!({"params": {"invoice": 8}})).await;
+    assert_eq!(code, 201);
+    assert_ne!(anew["metadata"]["uid"], other["metadata"]["uid"]);
+}
+
+#[tokio::test]
+async fn many_calls_with_one_key_at_once_make_one_child() {
+    let fixture = Fixture::new().await;
+    assert_eq!(fixture.call(Method::POST, TASKS, payment()).await.0, 201);
+    let run = format!("{TASKS}/pay/run");
+    let calls = (0..16).map(|_| fixture.call(Method::POST, &run, json!({"params": {"invoice": 7}})));
+    let codes: Vec<u16> = futures_util::future::join_all(calls).await.iter().map(|answer| answer.0).collect();
+    assert_eq!(codes.iter().filter(|code| **code == 201).count(), 1, "{codes:?}");
+    assert_eq!(codes.iter().filter(|code| **code == 200).count(), 15, "{codes:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_cannot_be_made_makes_nothing_and_says_why() {
+    let fixture = Fixture::new().await;
+    assert_eq!(fixture.call(Method::POST, TASKS, payment()).await.0, 201);
+    let run = format!("{TASKS}/pay/run");
+    for (call, code, field) in [
+        (json!({}), 422, "params[invoice]"),
+        (json!({"params": {"invoice": "seven"}}), 422, "params[invoice]"),
+        (json!({"params": {"invoice": 7, "amount": 1}}), 422, "params[amount]"),
+        (json!({"params": {"invoice": 7}, "nodeName": "nowhere"}), 422, "no such node"),
+        (json!({"params": {"invoice": 7}, "nodeSelector": {"role": "vps"}}), 422, "own placement"),
+        (json!({"param": {"invoice": 7}}), 400, "unknown field"),
+    ] {
+        let (got, status) = fixture.call(Method::POST, &run, call.clone()).await;
+        assert_eq!(got, code, "{call}: {status}");
+        assert!(status["message"].as_str().unwrap().contains(field), "{call}: {status}");
+    }
+    let (_, list) = fixture.call(Method::GET, TASKS, Value::Null).await;
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+    let mut forged = payment();
+    forged["metadata"]["name"] = "forged".into();
+    forged["spec"]["mode"] = "Once".into();
+    forged["spec"]["paramValues"] = json!({"invoice": 7});
+    let (code, status) = fixture.call(Method::POST, TASKS, forged).await;
+    assert_eq!(code, 422);
+    assert!(status["message"].as_str().unwrap().contains("spec.paramValues"), "{status}");
+}

@@ -4,6 +4,7 @@
 //! so that the server, the node and the command line agree by construction.
 
 pub mod admit;
+pub mod call;
 pub mod duplicate_keys;
 pub mod duration;
 pub mod field;
