@@ -1,9 +1,13 @@
 //! What can be typed: verbs, arguments, flags.
 
+mod roles;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub(crate) use roles::{Agent, Dev, Server};
 
 /// A Kubernetes-style control plane for hosts that do not run Kubernetes.
 #[derive(Parser)]
@@ -15,8 +19,12 @@ pub(crate) struct CommandLine {
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
-    /// Run the apiserver (no reconciler and no agent yet: objects are stored and served, nothing is run)
+    /// Run everything in one process, for a first look: server, reconciler and an agent for this host
+    Dev(Dev),
+    /// Run the server, and an agent for its own host
     Server(Server),
+    /// Make this host a node of a server
+    Agent(Agent),
     /// Create or replace the objects of manifests
     Apply(Apply),
     /// Print objects
@@ -66,19 +74,6 @@ pub(crate) enum Format {
     Yaml,
     /// `kind/name`.
     Name,
-}
-
-#[derive(Args)]
-pub(crate) struct Server {
-    /// Where the store, the CA and the admin token are kept
-    #[arg(long, env = "DROVER_DATA_DIR")]
-    pub(crate) data_dir: PathBuf,
-    /// Address to listen on
-    #[arg(long, default_value = "127.0.0.1:7443")]
-    pub(crate) listen: std::net::SocketAddr,
-    /// A name or address by which clients reach it; may be given several times
-    #[arg(long, value_name = "HOST")]
-    pub(crate) advertise: Vec<String>,
 }
 
 /// Which server, and which namespace.
@@ -160,9 +155,13 @@ impl CommandLine {
             Verb::Lint(args) => args.output == Output::Json,
             Verb::Version(args) => args.output == Output::Json,
             Verb::Get(args) => args.output == Format::Json,
-            Verb::Server(_) | Verb::Apply(_) | Verb::Delete(_) | Verb::Explain(_) | Verb::Completion(_) => {
-                false
-            }
+            Verb::Dev(_)
+            | Verb::Server(_)
+            | Verb::Agent(_)
+            | Verb::Apply(_)
+            | Verb::Delete(_)
+            | Verb::Explain(_)
+            | Verb::Completion(_) => false,
         }
     }
 }

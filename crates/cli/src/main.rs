@@ -1,11 +1,10 @@
 //! The `drover` command. stdout is data, stderr is talk; exit code 0 is done, 1 failed, 2 a usage error.
-//!
-//! Absent so far: the roles `dev` and `agent`, and the verbs that need one of them.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "talking to its caller is what a command does")]
 
 mod command_line;
 mod connect;
 mod manifests;
+mod roles;
 mod terminal;
 mod verbs;
 
@@ -19,7 +18,9 @@ fn main() -> ExitCode {
     let line = CommandLine::parse();
     let machine = line.machine_readable();
     let done = match line.verb {
-        Verb::Server(args) => verbs::server::run(&args),
+        Verb::Dev(args) => roles::dev::run(&args),
+        Verb::Server(args) => roles::server::run(&args),
+        Verb::Agent(args) => roles::agent::run(&args),
         Verb::Apply(args) => verbs::apply::run(&args),
         Verb::Get(args) => verbs::get::run(&args),
         Verb::Delete(args) => verbs::delete::run(&args),

@@ -6,5 +6,4 @@ pub(crate) mod delete;
 pub(crate) mod explain;
 pub(crate) mod get;
 pub(crate) mod lint;
-pub(crate) mod server;
 pub(crate) mod version;

@@ -1,0 +1,73 @@
+//! Arguments of the roles that run until they are told to stop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+#[derive(Args)]
+pub(crate) struct Dev {
+    /// Manifests to apply once it runs: a file or a folder; may be given several times
+    #[arg(short = 'f', long = "filename", value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Read folders below folders, too
+    #[arg(short = 'R', long)]
+    pub(crate) recursive: bool,
+    /// Where all state is kept
+    #[arg(long, env = "DROVER_DATA_DIR", default_value = ".drover")]
+    pub(crate) data_dir: PathBuf,
+    /// Address to listen on
+    #[arg(long, env = "DROVER_LISTEN", default_value = "127.0.0.1:7443")]
+    pub(crate) listen: SocketAddr,
+    /// This host's name as a node; its hostname without it
+    #[arg(long, env = "DROVER_NODE_NAME")]
+    pub(crate) node_name: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Server {
+    /// Where the store, the CA and the admin token are kept
+    #[arg(long, env = "DROVER_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Address to listen on
+    #[arg(long, env = "DROVER_LISTEN", default_value = "127.0.0.1:7443")]
+    pub(crate) listen: SocketAddr,
+    /// A name or address by which clients reach it; may be given several times. Default: the listen address, the
+    /// hostname, every local address
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) advertise: Vec<String>,
+    /// Do not run an agent for this host
+    #[arg(long)]
+    pub(crate) no_agent: bool,
+    /// This host's name as a node; its hostname without it
+    #[arg(long, env = "DROVER_NODE_NAME", conflicts_with = "no_agent")]
+    pub(crate) node_name: Option<String>,
+    /// Certificate to show instead of the own one (not built yet)
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its key (not built yet)
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) tls_key: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Agent {
+    /// URL of the server
+    #[arg(long, env = "DROVER_SERVER", value_name = "URL")]
+    pub(crate) server: String,
+    /// Join token, needed once; better in DROVER_TOKEN or --token-file, which no process list shows
+    #[arg(long, env = "DROVER_TOKEN", hide_env_values = true, conflicts_with = "token_file")]
+    pub(crate) token: Option<String>,
+    /// File that holds the join token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Where the agent keeps its state and what it runs
+    #[arg(long, env = "DROVER_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// This host's name as a node; its hostname without it
+    #[arg(long, env = "DROVER_NODE_NAME")]
+    pub(crate) node_name: Option<String>,
+    /// Label of a node that joins for the first time, as far as the token allows it; may be given several times
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub(crate) labels: Vec<String>,
+}

@@ -1,0 +1,69 @@
+//! `drover dev`: server, reconciler and one local agent in one process, and what happens on screen.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::control_plane::{ControlPlane, Setup};
+use super::local_agent::LocalAgent;
+use super::signals::Stop;
+use super::{feed, in_process, logging};
+use crate::command_line::{self, Apply, Target};
+use crate::verbs;
+
+pub(crate) fn run(args: &command_line::Dev) -> Result<ExitCode> {
+    logging::start("warn")?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(args))
+}
+
+async fn serve(args: &command_line::Dev) -> Result<ExitCode> {
+    let mut stop = Stop::catch()?;
+    let setup = Setup { data_dir: &args.data_dir, listen: args.listen, advertise: &[] };
+    let mut plane = ControlPlane::start(&setup).await?;
+    let agent = LocalAgent::start(&plane.server, &args.data_dir, args.node_name.as_deref()).await?;
+    say(&format!(
+        "Drover is at {}\nkubeconfig  {}\nnode        {}\n",
+        plane.url,
+        plane.kubeconfig.display(),
+        agent.node_name
+    ));
+    let client = in_process::client(&plane.server, plane.server.admin_token())?;
+    let colour = std::io::stdout().is_terminal() && crate::terminal::stderr_colour();
+    let feed = tokio::spawn(feed::show(client, colour));
+    let mut code = ExitCode::SUCCESS;
+    let mut failed = None;
+    if args.paths.is_empty() || apply(args, &plane).await? {
+        say("\nCtrl-C ends it.\n\n");
+        tokio::select! {
+            biased;
+            () = stop.asked() => {}
+            ended = plane.failed() => failed = Some(ended),
+        }
+    } else {
+        code = ExitCode::FAILURE;
+    }
+    feed.abort();
+    agent.stop().await?;
+    match failed {
+        Some(failed) => failed?,
+        None => plane.stop().await?,
+    }
+    Ok(code)
+}
+
+/// Whoever started it may have stopped listening; that is no reason to end.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Applies the manifests as `drover apply` would; whether that went well.
+async fn apply(args: &command_line::Dev, plane: &ControlPlane) -> Result<bool> {
+    let apply = Apply {
+        paths: args.paths.clone(),
+        recursive: args.recursive,
+        target: Target { kubeconfig: Some(plane.kubeconfig.clone()), namespace: None },
+    };
+    let code = tokio::task::spawn_blocking(move || verbs::apply::run(&apply)).await??;
+    Ok(code == ExitCode::SUCCESS)
+}
