@@ -7,8 +7,14 @@ use anyhow::{Result, bail};
 use crate::run;
 
 /// Program looked for, Debian package that has it, what it is for.
-const TOOLS: [(&str, &str, &str); 2] =
-    [("cc", "gcc", "SQLite and the TLS library are C"), ("ar", "binutils", "static archives of C code")];
+const TOOLS: [(&str, &str, &str); 6] = [
+    ("cc", "gcc", "SQLite and the TLS library are C"),
+    ("ar", "binutils", "static archives of C code"),
+    ("ip", "iproute2", "tests give each host a network namespace of its own"),
+    ("nsenter", "util-linux", "tests start agents in those namespaces"),
+    ("flock", "util-linux", "tests find out that a service never runs twice"),
+    ("pgrep", "procps", "tests look for processes that were left behind"),
+];
 
 /// Looks for each tool and installs the missing ones with apt-get when this is root on Debian.
 pub(crate) fn ensure() -> Result<()> {
