@@ -27,6 +27,8 @@ pub(super) fn decide(sessions: &Sessions, member: &Member, reported: &Value) -> 
     if !is_about(sessions, member, &event, &namespace)? {
         return Err(Refusal(format!("Event {namespace}/{name} is not about this node")));
     }
+    event.api_version = Kind::Event.api_version().into();
+    event.kind = Kind::Event.names().kind.into();
     event.source.host.clone_from(&member.name);
     event.reporting_instance.clone_from(&member.name);
     event.metadata = drover_types::ObjectMeta::default();

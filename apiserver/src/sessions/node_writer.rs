@@ -1,5 +1,7 @@
 //! Writes to a Node's status on behalf of its session: connect, disconnect, and the disconnect of all at a start.
 
+use std::time::Duration;
+
 use drover_store::{Object, Txn, TxnOutcome};
 use drover_types::Kind;
 use drover_types::kinds::Node;
@@ -15,6 +17,8 @@ use crate::query::FieldValidation;
 
 /// Nodes written to at once at a start.
 const AT_ONCE: usize = 64;
+/// Between two tries to store a disconnect.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// A Node decoded, changed, and as it would be stored; `None` where the change is none.
 pub(crate) fn changed(stored: &Stored, change: impl FnOnce(&mut Node)) -> Result<Option<Value>, ApiError> {
@@ -51,7 +55,8 @@ impl Sessions {
         Err(ApiError::conflict(Kind::Node, &member.name))
     }
 
-    /// The session is over. Says so in the Node, unless a newer one stands.
+    /// The session is over. Says so in the Node, unless a newer one stands. Where the store does not take it, it is
+    /// tried again until it does or the server stops, whose next start puts it right.
     pub(crate) async fn disconnected(&self, member: &Member) {
         let now = self.0.objects.world.clock.now();
         let still = || self.0.registry.get(&member.name).is_none();
@@ -59,9 +64,13 @@ impl Sessions {
             let session = node_facts::session(&self.0.server_id, false, now);
             node.status.get_or_insert_default().session = Some(session);
         };
-        if let Err(error) = self.write_node(member, still, change).await {
-            // The next start puts it right.
-            tracing::warn!(node = member.name, %error, "a disconnect was not stored");
+        while let Err(error) = self.write_node(member, still, change).await {
+            tracing::warn!(node = member.name, %error, "a disconnect is not stored yet");
+            tokio::select! {
+                biased;
+                () = self.0.stop.cancelled() => return,
+                () = tokio::time::sleep(PAUSE) => {}
+            }
         }
     }
 
@@ -81,7 +90,7 @@ impl Sessions {
 fn connected(object: &Object) -> Option<Member> {
     let node: Node = serde_json::from_slice(&object.bytes).ok()?;
     let connected = node.status.and_then(|status| status.session).is_some_and(|session| session.connected);
-    connected.then(|| Member {
+    connected.then_some(Member {
         name: node.metadata.name,
         uid: node.metadata.uid,
         created: object.create_revision,

@@ -2,8 +2,10 @@
 //! are stored, so that a replay changes nothing and never brings back what was let go since.
 
 use drover_store::{Txn, TxnOutcome};
+use drover_types::Kind;
 use drover_wire::{Accepted, Report, ReportAck, ReportItem};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::counters::Outcome;
 use super::marker::{self, Marker, Verdict};
@@ -11,7 +13,6 @@ use super::{Member, Sessions, assignment_report, event_report, node_facts, node_
 use crate::error::ApiError;
 use crate::keys;
 use crate::objects::{Objects, Place, store_error};
-use drover_types::Kind;
 
 /// How often an item is tried again after another write came first.
 const ATTEMPTS: usize = 32;
@@ -45,8 +46,10 @@ pub(super) struct Clerk {
     sessions: Sessions,
     member: Member,
     marker: Marker,
-    /// The revision of the marker in the store: whoever else writes it makes this clerk stop.
+    /// The revision of the marker in the store: whoever else writes it makes this clerk look again.
     marker_revision: u64,
+    /// Cancelled when another session stores the node's reports.
+    ending: CancellationToken,
 }
 
 /// Adds the new state of an object to a transaction, if it is not too large.
@@ -59,16 +62,26 @@ pub(super) fn put(txn: Txn, at: Place<'_>, value: &Value) -> Decision {
 }
 
 impl Clerk {
-    /// Reads how far the node's reports are stored.
-    pub(super) async fn open(sessions: Sessions, member: Member) -> Result<Self, ApiError> {
-        let store = &sessions.0.objects.store;
-        let held = store.get(marker::key(&member.uid).as_bytes()).await.map_err(store_error)?;
-        let marker_revision = held.as_ref().map_or(0, |held| held.mod_revision);
-        let marker = match held {
+    /// Reads how far the node's reports are stored. It stores until `ending` is cancelled.
+    pub(super) async fn open(
+        sessions: Sessions,
+        member: Member,
+        ending: CancellationToken,
+    ) -> Result<Self, ApiError> {
+        let mut clerk = Self { sessions, member, marker: Marker::default(), marker_revision: 0, ending };
+        clerk.look().await?;
+        Ok(clerk)
+    }
+
+    async fn look(&mut self) -> Result<(), ApiError> {
+        let key = marker::key(&self.member.uid);
+        let held = self.sessions.0.objects.store.get(key.as_bytes()).await.map_err(store_error)?;
+        self.marker_revision = held.as_ref().map_or(0, |held| held.mod_revision);
+        self.marker = match held {
             None => Marker::default(),
             Some(held) => serde_json::from_slice(&held.value).map_err(|error| ApiError::internal(&error))?,
         };
-        Ok(Self { sessions, member, marker, marker_revision })
+        Ok(())
     }
 
     /// The last report that is stored whole.
@@ -78,7 +91,14 @@ impl Clerk {
 
     /// Stores a report. Gives itself back with the acknowledgement.
     pub(super) async fn take(mut self, report: Report) -> (Self, Result<ReportAck, Stopped>) {
-        let stored = self.store(&report).await;
+        let mut stored = self.store(&report).await;
+        // What the session before had under way may still have reached the store after this one looked.
+        if matches!(stored, Err(Stopped::Superseded)) && !self.ending.is_cancelled() {
+            stored = match self.look().await {
+                Ok(()) => self.store(&report).await,
+                Err(error) => Err(Stopped::Store(error)),
+            };
+        }
         let ack = ReportAck { agent_epoch: report.agent_epoch, sequence: report.sequence };
         (self, stored.map(|()| ack))
     }

@@ -214,7 +214,8 @@ async fn begin(
     let wire = negotiate(WIRE_VERSION, hello.wire)?;
     let trouble =
         |error: crate::error::ApiError| End::later(format!("the session cannot begin now: {error}"));
-    let clerk = Clerk::open(sessions.clone(), member.clone()).await.map_err(trouble)?;
+    let clerk =
+        Clerk::open(sessions.clone(), member.clone(), handle.ending.clone()).await.map_err(trouble)?;
     let now = sessions.0.objects.world.clock.now();
     let greet = |node: &mut Node| {
         node_facts::greet(node, hello);
