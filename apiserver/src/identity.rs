@@ -118,6 +118,15 @@ impl Tokens {
         Ok(if pinned { format!("{secret}.{}", self.pin) } else { secret })
     }
 
+    /// Makes a token that never expires, for a transaction of the caller: the token, and the key and value to store.
+    pub(crate) fn mint(world: &World, role: Role) -> Result<(String, String, Vec<u8>), ApiError> {
+        let token = format!("drk_{}", world.token256());
+        let sha256 = digest(&token);
+        let key = format!("{PREFIX}{sha256}");
+        let record = Record { sha256, role, expires: None };
+        Ok((token, key, serde_json::to_vec(&record).map_err(|e| ApiError::internal(&e))?))
+    }
+
     async fn put(&self, token: &str, role: Role, expires: Option<Timestamp>) -> Result<(), ApiError> {
         let sha256 = digest(token);
         let key = format!("{PREFIX}{sha256}");

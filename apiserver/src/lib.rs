@@ -5,8 +5,7 @@
 //! transaction. It stores what is wanted and decides nothing: ownership cascades, placement and readiness are the
 //! reconciler's.
 //!
-//! Absent: agent sessions, `timers/X/trigger`, `runs/X/log`; RBAC; JSON Patch, strategic merge patch
-//! and server-side apply; Table and aggregated discovery; protobuf bodies; certificates of the operator's own.
+//! Absent: RBAC; JSON Patch, strategic merge patch and server-side apply; Table and aggregated discovery; protobuf bodies; certificates of the operator's own.
 
 mod admission;
 mod discovery;
@@ -27,6 +26,7 @@ mod prepare;
 mod query;
 mod routes;
 mod server;
+mod sessions;
 mod streams;
 mod tombstones;
 mod watch;

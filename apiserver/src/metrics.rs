@@ -11,6 +11,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::sessions::Counters;
+
 /// Both labels come from closed lists, so the family stays small.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -29,6 +31,7 @@ pub(crate) struct Metrics {
     requests: Family<RequestLabels, Counter>,
     pub(crate) connections: Gauge,
     pub(crate) watches: Gauge,
+    pub(crate) sessions: Counters,
     store: [Reading<StoreMetrics>; 5],
     cache: [Reading<CacheMetrics>; 4],
     sources: (Arc<StoreMetrics>, Arc<CacheMetrics>),
@@ -59,9 +62,11 @@ impl Metrics {
             (gauge("cache_delivered", "Events handed to watchers"), |m| m.delivered.load(Relaxed)),
             (gauge("cache_slow_closes", "Watchers closed for being slow"), |m| m.slow_closes.load(Relaxed)),
         ];
+        let sessions = Counters::register(&mut registry);
         Self {
             registry,
             requests,
+            sessions,
             connections,
             watches,
             store: store_gauges,

@@ -17,7 +17,7 @@ use crate::query::{FieldValidation, Params};
 use crate::{keys, owners, tombstones};
 
 /// How often a write that did not name a version is tried again after another one came first.
-const ATTEMPTS: usize = 8;
+pub(crate) const ATTEMPTS: usize = 8;
 
 /// Where one object is, or is to be.
 #[derive(Clone, Copy, Debug)]
@@ -39,12 +39,14 @@ pub(crate) struct Stored {
     /// With its resourceVersion.
     pub(crate) object: Value,
     pub(crate) revision: u64,
+    /// The revision that created it.
+    pub(crate) created: u64,
 }
 
 impl Stored {
     pub(crate) fn decode(held: &Object) -> Result<Self, ApiError> {
         let object = serde_json::from_slice(&held.bytes).map_err(|error| ApiError::internal(&error))?;
-        Ok(Self { object, revision: held.mod_revision })
+        Ok(Self { object, revision: held.mod_revision, created: held.create_revision })
     }
 }
 
@@ -173,7 +175,7 @@ impl Objects {
     }
 
     /// A transaction that holds only while the namespace is there and not going.
-    fn in_namespace(&self, at: Place<'_>, value: &Value) -> Result<Txn, ApiError> {
+    pub(crate) fn in_namespace(&self, at: Place<'_>, value: &Value) -> Result<Txn, ApiError> {
         let (Scope::Namespaced, Some(name)) = (at.kind.names().scope, at.namespace) else {
             return Ok(Txn::new());
         };

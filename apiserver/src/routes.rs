@@ -20,7 +20,7 @@ use crate::objects::{DeleteOptions, Deleted, Place, Written, to_bytes};
 use crate::prepare::{self, Part};
 use crate::query::Params;
 use crate::server::Server;
-use crate::{discovery, invoke, streams};
+use crate::{discovery, invoke, sessions, streams};
 
 /// The largest body.
 pub const MAX_BODY: usize = 3 << 20;
@@ -93,7 +93,7 @@ fn unknown_path() -> Response {
 }
 
 /// The whole body, if it is not too long.
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > MAX_BODY as u64) {
         return Err(ApiError::too_large(MAX_BODY));
@@ -111,7 +111,7 @@ fn media_type(headers: &HeaderMap) -> &str {
 }
 
 /// A JSON body; absent Content-Type is JSON too.
-fn decode_json(headers: &HeaderMap, bytes: &[u8]) -> Result<Decoded, ApiError> {
+pub(crate) fn decode_json(headers: &HeaderMap, bytes: &[u8]) -> Result<Decoded, ApiError> {
     match media_type(headers) {
         "" | "application/json" => json::decode(bytes),
         _ => Err(ApiError::unsupported_media_type("application/json")),
@@ -136,7 +136,7 @@ fn negotiate(headers: &HeaderMap) -> Result<(), ApiError> {
 /// A browser cannot set headers on a WebSocket: it offers its token as a subprotocol.
 const BEARER_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 
-fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+pub(crate) fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let all = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
     all.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
 }
@@ -150,7 +150,7 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
     String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()
 }
 
-fn wants_websocket(headers: &HeaderMap) -> bool {
+pub(crate) fn wants_websocket(headers: &HeaderMap) -> bool {
     headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
@@ -180,6 +180,9 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
     }
     let token = bearer(&parts.headers).ok_or_else(ApiError::unauthorized)?;
     let role = server.tokens().identify(&token).await?;
+    if let Some(route) = sessions::Route::parse(path) {
+        return sessions::answer(server, route, &role, (parts, body)).await;
+    }
     let target = Target::parse(path);
     let allowed = match role {
         Role::Admin { .. } => true,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use drover_store::{Cache, CacheOptions, Store, StoreError};
+use drover_wire::JoinResponse;
 use drover_world::{RealDisk, World};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -15,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::error::ApiError;
@@ -23,6 +24,7 @@ use crate::identity::{self, AdminError, Tokens};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
 use crate::pki::{self, Pki, PkiError};
+use crate::sessions::{Bounds, Sessions};
 use crate::streams::Seat;
 use crate::{keys, routes, tombstones};
 
@@ -37,7 +39,13 @@ pub struct ServerOptions {
     pub max_connections: usize,
     /// The most watches at once; further ones are answered 429.
     pub max_watches: usize,
-    /// How long a TLS handshake and the head of a request may take.
+    /// The most agent sessions at once; further agents are told to come back later.
+    pub max_sessions: usize,
+    /// The most agents being let in and brought up to date at once.
+    pub max_syncs: usize,
+    /// How often an agent is asked for a sign of life. Two that go unanswered end its session.
+    pub heartbeat_interval: Duration,
+    /// How long a TLS handshake, the head of a request and an agent's hello may take.
     pub handshake_timeout: Duration,
     /// How long open requests may go on after the server was told to stop.
     pub drain_timeout: Duration,
@@ -51,6 +59,9 @@ impl ServerOptions {
             advertise,
             max_connections: 8192,
             max_watches: 4096,
+            max_sessions: 8192,
+            max_syncs: 64,
+            heartbeat_interval: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
         }
@@ -72,6 +83,9 @@ pub enum StartError {
     /// The first objects could not be made.
     #[error("cannot make the namespace \"default\"")]
     Bootstrap(#[source] ApiError),
+    /// What Nodes say of sessions with an earlier server could not be put right.
+    #[error("cannot end the sessions of the server before")]
+    Sessions(#[source] ApiError),
 }
 
 struct Inner {
@@ -84,8 +98,11 @@ struct Inner {
     watches: Arc<Semaphore>,
     connections: Arc<Semaphore>,
     options: ServerOptions,
+    sessions: Sessions,
     stop: CancellationToken,
     tasks: TaskTracker,
+    /// A server that nobody has any more stops by itself.
+    _stop_at_last: DropGuard,
 }
 
 /// A running apiserver. Cheap to clone.
@@ -116,6 +133,17 @@ impl Server {
         let metrics = Metrics::new(store.metrics(), cache.metrics());
         let objects = Objects { store, cache, world, epoch };
         objects.bootstrap().await.map_err(StartError::Bootstrap)?;
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let bounds = Bounds {
+            max_sessions: options.max_sessions,
+            max_syncs: options.max_syncs.max(1),
+            heartbeat: options.heartbeat_interval,
+            handshake: options.handshake_timeout,
+        };
+        let counters = metrics.sessions.clone();
+        let sessions = Sessions::start(objects.clone(), bounds, counters, (stop.clone(), tasks.clone()))?;
+        sessions.disconnect_all().await.map_err(StartError::Sessions)?;
+        sessions.forget_all().await?;
         let server = Self(Arc::new(Inner {
             objects,
             tokens,
@@ -126,8 +154,10 @@ impl Server {
             watches: Arc::new(Semaphore::new(options.max_watches)),
             connections: Arc::new(Semaphore::new(options.max_connections)),
             options,
-            stop: CancellationToken::new(),
-            tasks: TaskTracker::new(),
+            sessions,
+            _stop_at_last: stop.clone().drop_guard(),
+            stop,
+            tasks,
         }));
         server.0.tasks.spawn(tombstones::sweep(server.0.objects.clone(), server.stopping()));
         Ok(server)
@@ -153,12 +183,22 @@ impl Server {
         self.0.pki.pin()
     }
 
+    /// Makes the server's own host a node, labelled `drover.dev/role=server`, and gives it a credential; an older one
+    /// of that node is revoked. Fails when the name is not a DNS-1123 subdomain or the store does not take it.
+    pub async fn join_local(&self, node: &str) -> Result<JoinResponse, ApiError> {
+        self.0.sessions.join_local(node).await
+    }
+
     pub(crate) fn objects(&self) -> &Objects {
         &self.0.objects
     }
 
     pub(crate) fn tokens(&self) -> &Tokens {
         &self.0.tokens
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -262,9 +302,15 @@ impl Server {
                 drop(permit);
             });
         }
+        self.stopped().await;
+        Ok(())
+    }
+
+    /// Waits, after [`Server::stop`], until every session and everything in the background has ended.
+    pub async fn stopped(&self) {
+        self.0.stop.cancelled().await;
         self.0.tasks.close();
         self.0.tasks.wait().await;
-        Ok(())
     }
 
     async fn accept(

@@ -13,6 +13,7 @@ pub mod kinds;
 pub mod meta;
 pub mod not_built;
 pub mod quantity;
+pub mod references;
 pub mod schema;
 pub mod selector;
 pub mod status;

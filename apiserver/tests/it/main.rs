@@ -1,0 +1,9 @@
+//! Black-box tests of the apiserver, over pipes in memory and a real store.
+
+mod agents;
+mod cluster;
+mod joining;
+mod laws;
+mod reading;
+mod reporting;
+mod steering;
