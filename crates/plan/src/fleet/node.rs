@@ -44,7 +44,7 @@ pub(crate) fn bears(labels: &BTreeMap<String, String>, selector: &BTreeMap<Strin
 }
 
 /// The Ready condition of a node, as it was last written.
-pub(crate) fn ready_condition(node: &Node) -> Option<&Condition> {
+pub fn ready_condition(node: &Node) -> Option<&Condition> {
     node.status.as_ref()?.conditions.iter().find(|c| c.type_ == READY)
 }
 
