@@ -1,0 +1,10 @@
+//! The laws of the reconciler, against the real apiserver over pipes in memory. The tests play the agents.
+
+mod crashes;
+mod events;
+mod fleet;
+mod going;
+mod history;
+mod nodes;
+mod placement;
+mod tasks;
