@@ -46,5 +46,37 @@ async fn what_was_deleted_while_nobody_looked_is_found_out() {
     fleet.delete(Kind::Node, &node_key("a"), "Background").await;
     fleet.start(options());
     fleet.until("all is gone", |seen| seen.assignments.is_empty() && seen.runs.is_empty()).await;
-    assert_eq!(fleet.seen.lost("r").as_deref(), Some("NodeDeleted"));
+    fleet.until("its run was Lost", |seen| seen.lost("r").as_deref() == Some("NodeDeleted")).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_waited_for() {
+    let fleet = Fleet::new().await;
+    fleet.join("a", json!({})).await;
+    fleet.ready("a").await;
+    fleet.cut(true);
+    fleet.post(Kind::Timer, "default", timer("t", Value::Null)).await;
+    fleet.post(Kind::Node, "", json!({"metadata": {"name": "b"}, "spec": {}})).await;
+    fleet.cut(false);
+    fleet.until("both have it", |seen| seen.nodes_of("t") == ["a", "b"]).await;
+    assert_eq!((fleet.seen.most_made(), fleet.counts().panicked), (1, 0));
+}
+
+#[tokio::test]
+async fn connections_that_break_under_load_lose_nothing_and_double_nothing() {
+    let fleet = Fleet::new().await;
+    let nodes: Vec<String> = (0..20).map(|i| format!("n{i}")).collect();
+    for (i, node) in nodes.iter().enumerate() {
+        if i % 4 == 0 {
+            let name = format!("t{i}");
+            fleet.post(Kind::Timer, "default", timer(&name, Value::Null)).await;
+        }
+        fleet.join(node, json!({})).await;
+        fleet.cut(i % 2 == 0);
+    }
+    fleet.cut(false);
+    for name in ["t0", "t4", "t8", "t12", "t16"] {
+        fleet.until("all have it", |seen| seen.nodes_of(name).len() == nodes.len()).await;
+    }
+    assert_eq!((fleet.seen.most_made(), fleet.counts().panicked), (1, 0));
 }

@@ -45,6 +45,7 @@ async fn too_many_events_about_one_object_are_dropped_aloud() {
     fleet.start(Options { event_burst: 2, event_refill: Duration::from_secs(3600), ..options() });
     for name in ["a", "b", "c", "d"] {
         fleet.join(name, json!({})).await;
+        fleet.ready(name).await;
     }
     fleet.post(Kind::Timer, "default", timer("t", Value::Null)).await;
     fleet.until("all have it", |seen| seen.nodes_of("t").len() == 4).await;

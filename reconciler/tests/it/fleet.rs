@@ -48,6 +48,8 @@ pub(crate) struct Seen {
     pub(crate) events: Reflector<Event>,
     /// How often each Assignment was made, by workload uid and node.
     made: Arc<Mutex<BTreeMap<(String, String), u32>>>,
+    /// How often each Timer that ever was changed, by name.
+    had: Arc<Mutex<BTreeMap<String, u32>>>,
     /// Every reason that a Run was ever Lost for, by name.
     lost: Arc<Mutex<BTreeMap<String, String>>>,
     bell: watch::Sender<u64>,
@@ -61,6 +63,8 @@ pub(crate) struct Fleet {
     pub(crate) seen: Seen,
     running: Option<JoinHandle<()>>,
     stats: Option<Arc<drover_reconciler::Stats>>,
+    /// Whether the reconciler is cut off from the server.
+    cut: watch::Sender<bool>,
     _dir: tempfile::TempDir,
 }
 
@@ -94,13 +98,15 @@ impl Fleet {
                 .unwrap();
         let settings = ServerOptions::new(dir.path(), vec!["localhost".into()]);
         let server = Server::start(Arc::new(store), world.clone(), settings).await.unwrap();
-        let client = client(&server);
+        let client = client(&server, watch::channel(false).1);
         let seen = Seen::start(&client);
-        Self { server, client, world, clock, seen, running: None, stats: None, _dir: dir }
+        let cut = watch::Sender::new(false);
+        Self { server, client, world, clock, seen, running: None, stats: None, cut, _dir: dir }
     }
 
     pub(crate) fn start(&mut self, options: Options) {
-        let reconciler = Reconciler::new(client(&self.server), self.world.clone(), options);
+        let reconciler =
+            Reconciler::new(client(&self.server, self.cut.subscribe()), self.world.clone(), options);
         self.stats = Some(reconciler.stats());
         self.running = Some(tokio::spawn(reconciler.run(std::future::pending())));
     }
@@ -112,6 +118,11 @@ impl Fleet {
             let ended = running.await;
             assert!(ended.is_err_and(|error| error.is_cancelled()), "it never ends by itself");
         }
+    }
+
+    /// Breaks the reconciler's connections and lets none be made, or lets them be made again.
+    pub(crate) fn cut(&self, cut: bool) {
+        self.cut.send_replace(cut);
     }
 
     pub(crate) fn counts(&self) -> drover_reconciler::Counts {
@@ -252,12 +263,27 @@ pub(crate) fn node_key(name: &str) -> Key {
     Key { namespace: String::new(), name: name.into() }
 }
 
-fn client(server: &Server) -> Client {
+fn client(server: &Server, cut: watch::Receiver<bool>) -> Client {
     let (server, token) = (server.clone(), server.admin_token().to_owned());
     let dial = move || {
+        let mut cut = cut.clone();
+        if *cut.borrow_and_update() {
+            return Err(std::io::ErrorKind::ConnectionRefused.into());
+        }
         let (near, far) = tokio::io::duplex(64 << 10);
         let server = server.clone();
-        tokio::spawn(async move { server.serve_connection(far).await });
+        tokio::spawn(async move {
+            let broken = async {
+                // A test that is over cuts nothing any more.
+                if cut.wait_for(|cut| *cut).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = server.serve_connection(far) => {}
+                () = broken => {}
+            }
+        });
         Ok(Box::new(near) as drover_client::BoxStream)
     };
     Client::new(Arc::new(FnDial(dial)), "drover").unwrap().with_token(&token).unwrap()
@@ -282,6 +308,8 @@ impl Seen {
     fn start(client: &Client) -> Self {
         let bell = watch::Sender::new(0);
         let (made, lost) = (Arc::<Mutex<BTreeMap<_, _>>>::default(), Arc::<Mutex<BTreeMap<_, _>>>::default());
+        let had = Arc::<Mutex<BTreeMap<_, _>>>::default();
+        let timers = had.clone();
         let (makes, losses) = (made.clone(), lost.clone());
         let count = move |change: &Change<'_, Assignment>| {
             if let (None, Some(new)) = (change.old, change.new) {
@@ -300,12 +328,15 @@ impl Seen {
             runs: follow(client, Kind::Run, &bell, note),
             nodes: follow(client, Kind::Node, &bell, |_| {}),
             pools: follow(client, Kind::NodePool, &bell, |_| {}),
-            timers: follow(client, Kind::Timer, &bell, |_| {}),
+            timers: follow(client, Kind::Timer, &bell, move |change| {
+                *timers.lock().unwrap().entry(change.key.name.clone()).or_insert(0) += 1;
+            }),
             tasks: follow(client, Kind::Task, &bell, |_| {}),
             services: follow(client, Kind::Service, &bell, |_| {}),
             namespaces: follow(client, Kind::Namespace, &bell, |_| {}),
             events: follow(client, Kind::Event, &bell, |_| {}),
             made,
+            had,
             lost,
             bell,
         }
@@ -345,6 +376,16 @@ impl Seen {
     /// The most often that any workload was given to the same node.
     pub(crate) fn most_made(&self) -> u32 {
         self.made.lock().unwrap().values().copied().max().unwrap_or(0)
+    }
+
+    /// Whether a Timer of this name ever was.
+    pub(crate) fn had(&self, timer: &str) -> bool {
+        self.had.lock().unwrap().contains_key(timer)
+    }
+
+    /// How often Timers changed.
+    pub(crate) fn timer_changes(&self) -> u32 {
+        self.had.lock().unwrap().values().sum()
     }
 
     /// Why a Run was ever Lost.

@@ -23,7 +23,7 @@ async fn a_deleted_timer_takes_assignments_and_runs_with_it_but_waits_for_the_no
     let (fleet, name) = placed().await;
     fleet.delete(Kind::Timer, &key("t"), "Background").await;
     fleet.until("it is going", |seen| seen.nodes_of("t").is_empty()).await;
-    assert!(fleet.seen.timers.get(&key("t")).is_none(), "the Timer itself does not wait");
+    fleet.until("the Timer itself does not wait", |seen| seen.timers.get(&key("t")).is_none()).await;
     assert!(fleet.seen.assignments.get(&key(&name)).is_some(), "the agent has not ended it yet");
     assert!(fleet.seen.runs.get(&key("r")).is_some());
     fleet.ended(&name).await;
@@ -38,7 +38,7 @@ async fn a_foreground_deletion_waits_for_the_node() {
     assert!(fleet.seen.timers.get(&key("t")).is_some(), "the Timer waits");
     fleet.ended(&name).await;
     fleet.until("the Timer is gone", |seen| seen.timers.get(&key("t")).is_none()).await;
-    assert!(fleet.seen.assignments.get(&key(&name)).is_none());
+    fleet.until("so is what it waited for", |seen| seen.assignments.get(&key(&name)).is_none()).await;
     fleet.until("its runs are gone", |seen| seen.runs.is_empty()).await;
 }
 
@@ -66,9 +66,13 @@ async fn an_object_whose_owner_never_was_goes_and_one_of_an_unknown_kind_stays()
     };
     fleet.post(Kind::Timer, "default", owned("stays", "example.org/v1", "Thing")).await;
     fleet.post(Kind::Timer, "default", owned("goes", "drover.dev/v1", "Timer")).await;
-    fleet.until("it was there", |seen| seen.changes() > 0).await;
-    fleet.until("it goes", |seen| seen.timers.is_synced() && seen.timers.get(&key("goes")).is_none()).await;
-    fleet.until("the other stays", |seen| seen.timers.get(&key("stays")).is_some()).await;
+    fleet.until("it goes", |seen| seen.had("goes") && seen.timers.get(&key("goes")).is_none()).await;
+    fleet
+        .until("the other is placed", |seen| {
+            seen.timers.get(&key("stays")).is_some_and(|t| t.status.is_some())
+        })
+        .await;
+    assert!(!fleet.seen.timers.get(&key("stays")).unwrap().metadata.owner_references.is_empty());
 }
 
 #[tokio::test]

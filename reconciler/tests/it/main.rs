@@ -3,6 +3,7 @@
 mod crashes;
 mod events;
 mod fleet;
+mod fleets;
 mod going;
 mod history;
 mod nodes;

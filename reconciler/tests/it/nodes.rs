@@ -30,7 +30,7 @@ async fn a_node_is_ready_while_it_is_connected_and_unknown_after_offline_after()
         .await;
     let told = fleet.seen.events.list();
     assert!(told.iter().all(|(key, event)| {
-        key.namespace == "default" && event.source.component == "drover-reconciler" && event.type_ != ""
+        key.namespace == "default" && event.source.component == "drover-reconciler" && !event.type_.is_empty()
     }));
 }
 
@@ -48,7 +48,7 @@ async fn a_pool_counts_its_nodes_and_sets_when_they_are_offline() {
     };
     fleet.until("it has one", |seen| count(seen) == Some((1, 1, true))).await;
     let named = |seen: &Seen| seen.nodes.get(&node_key("a")).unwrap().status.clone().unwrap().pool;
-    assert_eq!(named(&fleet.seen).as_deref(), Some("p"));
+    fleet.until("it says so", |seen| named(seen).as_deref() == Some("p")).await;
     fleet.patch(Kind::Node, &node_key("b"), json!({"metadata": {"labels": {"dc": "x"}}})).await;
     fleet.until("it has two", |seen| count(seen) == Some((2, 2, true))).await;
     fleet.connect("b", false).await;
@@ -94,5 +94,5 @@ async fn a_node_that_comes_back_under_its_name_is_another_node() {
     fleet.until("the first is gone", |seen| seen.assignments.get(&key(&first)).is_none()).await;
     fleet.until("the second is there", |seen| seen.nodes_of("t") == ["a"]).await;
     assert_ne!(fleet.seen.on("t", "a").unwrap(), first);
-    assert_eq!(fleet.seen.lost("goes-on").as_deref(), Some("NodeDeleted"));
+    fleet.until("its run was Lost", |seen| seen.lost("goes-on").as_deref() == Some("NodeDeleted")).await;
 }

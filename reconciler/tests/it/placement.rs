@@ -188,6 +188,11 @@ async fn status_counts_what_the_nodes_say() {
             status(seen).ready == 0 && status(seen).observed_generation == 2
         })
         .await;
+    fleet
+        .until("the Assignments say it", |seen| {
+            seen.of("t").iter().all(|a| a.spec.workload_ref.generation == 2)
+        })
+        .await;
     for node in ["a", "b"] {
         fleet.report(&fleet.seen.on("t", node).unwrap(), json!({})).await;
     }
