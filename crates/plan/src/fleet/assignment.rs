@@ -14,6 +14,10 @@ pub const NAME_LABEL: &str = "drover.dev/workload-name";
 /// Label: name of the node, shortened where it is no label value.
 pub const NODE_LABEL: &str = "drover.dev/node";
 
+/// Annotation: how long a node that has not seen the newest spec may go on by the one it has; `unbounded`: for ever.
+pub const HELD_FOR_ANNOTATION: &str = "drover.dev/held-for";
+const UNBOUNDED: &str = "unbounded";
+
 /// Longest part of a workload's name in the name of its Assignments.
 const NAME_PART: usize = 40;
 /// Longest label value.
@@ -111,10 +115,15 @@ pub fn assignment_name(workload: &ObjectMeta, node: &ObjectMeta) -> String {
     format!("{part}-{}", hex(&digest(&workload.uid, &node.uid)[..6]))
 }
 
+/// Whether the name of an Assignment was made of these two uids.
+pub(crate) fn bears_identity(name: &str, workload_uid: &str, node_uid: &str) -> bool {
+    name.ends_with(&hex(&digest(workload_uid, node_uid)[..6]))
+}
+
 /// Whether an Assignment is for this Node, and not for an earlier one of the same name.
 pub fn is_for(assignment: &Assignment, node: &Node) -> bool {
-    let hash = hex(&digest(&assignment.spec.workload_ref.uid, &node.metadata.uid)[..6]);
-    assignment.spec.node_name == node.metadata.name && assignment.metadata.name.ends_with(&hash)
+    assignment.spec.node_name == node.metadata.name
+        && bears_identity(&assignment.metadata.name, &assignment.spec.workload_ref.uid, &node.metadata.uid)
 }
 
 /// A name as a label value: itself, or its beginning and a hash where it is too long.
@@ -124,6 +133,32 @@ pub fn label_value(name: &str) -> String {
     }
     let part = name.get(..50).unwrap_or(name).trim_end_matches(['-', '.']);
     format!("{part}-{}", hex(&digest(name, "")[..6]))
+}
+
+/// Lease and grace: how long after its last heartbeat a node that acts on this spec may have it alive.
+fn promised(spec: &AssignmentSpec) -> Option<Duration> {
+    let templates = [
+        spec.timer.as_ref().map(|s| &s.template),
+        spec.task.as_ref().map(|s| &s.template),
+        spec.service.as_ref().map(|s| &s.template),
+    ];
+    let grace = templates.into_iter().flatten().find_map(|t| t.process.termination_grace_period);
+    let total = spec.lease?.as_millis().saturating_add(grace.unwrap_or(DEFAULT_GRACE).as_millis());
+    Some(Duration::from_millis(total))
+}
+
+/// How long after its last heartbeat a node may have an Assignment alive; `None`: as long as it likes. A node that
+/// has not said that it acts on the newest spec goes by the longest lease that it may have been given.
+pub fn held_for(assignment: &Assignment) -> Option<Duration> {
+    let own = promised(&assignment.spec);
+    let generation = assignment.metadata.generation.unwrap_or(0);
+    if assignment.status.as_ref().is_some_and(|s| s.observed_generation >= generation) {
+        return own;
+    }
+    match assignment.metadata.annotations.get(HELD_FOR_ANNOTATION) {
+        Some(earlier) => Some(own?.max(earlier.parse().ok()?)),
+        None => own,
+    }
 }
 
 /// What a node is to do for a workload. What the last one, `held`, has from others (eviction, foreign metadata)
@@ -178,6 +213,13 @@ pub fn build(workload: Workload<'_>, node: &Node, held: Option<&Assignment>) -> 
             inner.placement = None;
             spec.service = Some(inner);
         }
+    }
+    if let Some(before) = held.map(held_for)
+        && let Some(after) = promised(&spec)
+        && before.is_none_or(|before| before > after)
+    {
+        let longest = before.map_or_else(|| UNBOUNDED.to_owned(), |before| before.to_string());
+        metadata.annotations.insert(HELD_FOR_ANNOTATION.into(), longest);
     }
     Assignment {
         api_version: API_VERSION.into(),

@@ -1,7 +1,7 @@
 //! What goes because what it belonged to is gone: dependents of deleted owners, and the finalizer of an
 //! Assignment whose Node will never report again.
 //!
-//! Absent: the content of a terminating namespace, and the `foregroundDeletion` and `orphan` finalizers.
+//! Absent: the content of a terminating namespace, which goes whatever it is.
 
 use drover_types::kinds::assignment::FINALIZER;
 use drover_types::kinds::{Assignment, Node};
@@ -42,6 +42,47 @@ pub fn release(assignment: &Assignment, node: Option<&Node>) -> Option<Vec<Strin
     (waits && !hosted).then(|| held.iter().filter(|f| *f != FINALIZER).cloned().collect())
 }
 
+/// The finalizer of an object whose dependents go before it does.
+pub const FOREGROUND: &str = "foregroundDeletion";
+/// The finalizer of an object whose dependents are to forget it and stay.
+pub const ORPHAN: &str = "orphan";
+
+/// What a deleted object still asks for before it may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Going {
+    /// Nothing that concerns its dependents.
+    Free,
+    /// Its dependents are to be deleted, and it waits for those that say so.
+    Foreground,
+    /// Its dependents are to lose it as an owner, and it waits for that.
+    Orphan,
+}
+
+/// Decides how a deleted object goes. To keep dependents is the safer of two contradicting wishes.
+pub fn going(object: &ObjectMeta) -> Going {
+    let asks = |finalizer: &str| object.finalizers.iter().any(|f| f == finalizer);
+    match object.deletion_timestamp {
+        None => Going::Free,
+        Some(_) if asks(ORPHAN) => Going::Orphan,
+        Some(_) if asks(FOREGROUND) => Going::Foreground,
+        Some(_) => Going::Free,
+    }
+}
+
+/// Whether a foreground deletion of the owner with this uid waits for an object.
+pub fn blocks(dependent: &ObjectMeta, owner_uid: &str) -> bool {
+    dependent.owner_references.iter().any(|o| o.uid == owner_uid && o.block_owner_deletion == Some(true))
+}
+
+/// The owners of an object without the one of this uid; `None`: it is none of them.
+pub fn disown(dependent: &ObjectMeta, owner_uid: &str) -> Option<Vec<OwnerReference>> {
+    let owners = &dependent.owner_references;
+    owners
+        .iter()
+        .any(|o| o.uid == owner_uid)
+        .then(|| owners.iter().filter(|o| o.uid != owner_uid).cloned().collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +105,20 @@ mod tests {
         }));
         a.owner_references.clear();
         assert!(!is_orphan(&a, |_| OwnerState::Gone));
+    }
+
+    #[test]
+    fn an_orphan_keeps_its_other_owners_and_a_contradiction_keeps_dependents() {
+        let mut a = build(Workload::Service(&service("web")), &ready_node("n"), None).metadata;
+        assert!(blocks(&a, "uid-web") && !blocks(&a, "uid-other"));
+        assert_eq!(disown(&a, "uid-other"), None);
+        assert_eq!(disown(&a, "uid-web"), Some(vec![]));
+        a.finalizers = vec![FOREGROUND.into(), ORPHAN.into()];
+        assert_eq!(going(&a), Going::Free);
+        a.deletion_timestamp = Some(at(0));
+        assert_eq!(going(&a), Going::Orphan);
+        a.finalizers.pop();
+        assert_eq!(going(&a), Going::Foreground);
     }
 
     #[test]

@@ -7,6 +7,8 @@ pub mod assignment;
 pub(crate) mod fixtures;
 pub mod garbage;
 pub mod history;
+pub mod namespace;
 pub mod node;
 pub mod placement;
 pub mod rollup;
+pub mod run;

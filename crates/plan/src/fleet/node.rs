@@ -30,8 +30,10 @@ impl NodeVerdict {
     /// Writes the verdict into a status. Returns whether anything changed.
     pub fn apply(&self, status: &mut NodeStatus) -> bool {
         let said = Condition::set(&mut status.conditions, self.ready.clone());
-        let moved = status.pool != self.pool;
+        let generation = self.ready.observed_generation.unwrap_or(0);
+        let moved = status.pool != self.pool || status.observed_generation != generation;
         status.pool.clone_from(&self.pool);
+        status.observed_generation = generation;
         said || moved
     }
 }
@@ -42,7 +44,7 @@ pub(crate) fn bears(labels: &BTreeMap<String, String>, selector: &BTreeMap<Strin
 }
 
 /// The Ready condition of a node, as it was last written.
-pub(crate) fn ready_condition(node: &Node) -> Option<&Condition> {
+pub fn ready_condition(node: &Node) -> Option<&Condition> {
     node.status.as_ref()?.conditions.iter().find(|c| c.type_ == READY)
 }
 

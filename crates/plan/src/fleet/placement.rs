@@ -3,7 +3,7 @@
 //! A node keeps what it has through a cordon and through taints. A slot of `count` is free only once nothing on
 //! its node can be alive any more: the Assignment is gone, its Node is, or the lease that it had is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use drover_types::kinds::core::Taint;
 use drover_types::kinds::placement::{Operator, Placement, Requirement, Toleration, TolerationOperator};
@@ -11,7 +11,7 @@ use drover_types::kinds::{Assignment, Node};
 use drover_types::{ConditionStatus, Duration};
 use jiff::Timestamp;
 
-use super::assignment::{Workload, assignment_name, build, is_for, rank};
+use super::assignment::{Workload, assignment_name, build, held_for, is_for, rank};
 use super::node::{bears, is_ready, unknown_since};
 
 /// What is waited beyond lease and grace before a successor is placed: room for what clocks and stops cost.
@@ -46,6 +46,9 @@ pub struct Plan {
     pub missing: u32,
     /// When to decide again although nothing happens.
     pub wake_at: Option<Timestamp>,
+    /// Nodes whose silence frees a slot of `count`. Whoever carries the plan out looks, after the deletes and before
+    /// the creates, whether they are still silent.
+    pub silent: BTreeSet<String>,
 }
 
 /// Whether a node is one of those that a placement speaks of, whether or not it takes new work.
@@ -117,14 +120,24 @@ fn delete(assignment: &Assignment, reason: &'static str) -> Action {
     Action::Delete { name: metadata.name.clone(), uid: metadata.uid.clone(), reason }
 }
 
-/// When nothing of a workload that may move can be alive on a node any more; `None`: nobody can tell.
-fn lease_end(workload: Workload<'_>, node: &Node) -> Option<Timestamp> {
-    let failover = workload.placement().filter(|p| p.count.is_some())?.failover_after?;
-    let mut end = unknown_since(node)?;
-    for part in [failover, workload.grace(), MARGIN] {
-        end = end.checked_add(part.to_signed()).ok()?;
+/// Whether a workload goes elsewhere by itself, and after what silence of its node.
+fn failover_after(workload: Workload<'_>) -> Option<Duration> {
+    workload.placement().filter(|p| p.count.is_some())?.failover_after
+}
+
+/// When nothing of an Assignment can be alive on its node any more; `None`: nobody can tell.
+pub fn lease_end(assignment: &Assignment, node: &Node) -> Option<Timestamp> {
+    let end = unknown_since(node)?.checked_add(held_for(assignment)?.to_signed()).ok()?;
+    end.checked_add(MARGIN.to_signed()).ok()
+}
+
+/// When an Assignment may move away from its node.
+fn moves_at(workload: Workload<'_>, assignment: &Assignment, node: &Node) -> Option<Timestamp> {
+    let mut asked = unknown_since(node)?;
+    for part in [failover_after(workload)?, workload.grace(), MARGIN] {
+        asked = asked.checked_add(part.to_signed()).ok()?;
     }
-    Some(end)
+    Some(asked.max(lease_end(assignment, node)?))
 }
 
 /// Decides which nodes have an Assignment of `workload`. `assignments` are those that it owns, by uid.
@@ -144,7 +157,7 @@ pub fn plan(workload: Workload<'_>, nodes: &[&Node], assignments: &[&Assignment]
     for assignment in assignments.iter().copied() {
         let node = host(assignment);
         if assignment.metadata.deletion_timestamp.is_some() {
-            leaving += u32::from(node.is_some_and(|n| occupied(workload, n, now, &mut plan.wake_at)));
+            leaving += u32::from(node.is_some_and(|n| occupied(assignment, n, now, &mut plan)));
             continue;
         }
         // What a node made of a Task is kept as long as the Task is, wherever that node went.
@@ -156,11 +169,11 @@ pub fn plan(workload: Workload<'_>, nodes: &[&Node], assignments: &[&Assignment]
             None => plan.actions.push(delete(assignment, "NodeDeleted")),
             Some(node) if node.metadata.deletion_timestamp.is_some() => {
                 plan.actions.push(delete(assignment, "NodeDeleted"));
-                leaving += u32::from(occupied(workload, node, now, &mut plan.wake_at));
+                leaving += u32::from(occupied(assignment, node, now, &mut plan));
             }
             Some(node) if !frozen && !matches(placement, node) => {
                 plan.actions.push(delete(assignment, "NodeNoLongerMatches"));
-                leaving += u32::from(occupied(workload, node, now, &mut plan.wake_at));
+                leaving += u32::from(occupied(assignment, node, now, &mut plan));
             }
             Some(_) => kept.push((assignment, node)),
         }
@@ -168,10 +181,9 @@ pub fn plan(workload: Workload<'_>, nodes: &[&Node], assignments: &[&Assignment]
 
     let mut fresh: Vec<&Node> = Vec::new();
     if !frozen {
-        let taken = |node: &Node| {
-            let name = assignment_name(workload.metadata(), &node.metadata);
-            assignments.iter().any(|a| a.metadata.name == name)
-        };
+        let names: BTreeSet<&str> = assignments.iter().map(|a| a.metadata.name.as_str()).collect();
+        let taken =
+            |node: &Node| names.contains(assignment_name(workload.metadata(), &node.metadata).as_str());
         fresh = nodes
             .iter()
             .copied()
@@ -227,7 +239,7 @@ fn choose(workload: Workload<'_>, count: u32, nodes: &mut Candidates<'_>, now: T
     let mut spare = fresh.len().saturating_sub(slots);
     kept.retain(|(assignment, node)| {
         let Some(node) = node.filter(|_| !has_ended(assignment)) else { return true };
-        let Some(end) = lease_end(workload, node) else { return true };
+        let Some(end) = moves_at(workload, assignment, node) else { return true };
         if end > now {
             plan.wake_at = earliest(plan.wake_at, end);
             return true;
@@ -236,6 +248,7 @@ fn choose(workload: Workload<'_>, count: u32, nodes: &mut Candidates<'_>, now: T
             return true;
         }
         (spare, slots) = (spare - 1, slots + 1);
+        plan.silent.insert(node.metadata.name.clone());
         plan.actions.push(delete(assignment, "NodeUnreachable"));
         false
     });
@@ -244,11 +257,14 @@ fn choose(workload: Workload<'_>, count: u32, nodes: &mut Candidates<'_>, now: T
     plan.missing = count.saturating_sub(size(kept.len() + fresh.len()));
 }
 
-fn occupied(workload: Workload<'_>, node: &Node, now: Timestamp, wake_at: &mut Option<Timestamp>) -> bool {
-    match lease_end(workload, node) {
-        Some(end) if end <= now => false,
+fn occupied(assignment: &Assignment, node: &Node, now: Timestamp, plan: &mut Plan) -> bool {
+    match lease_end(assignment, node) {
+        Some(end) if end <= now => {
+            plan.silent.insert(node.metadata.name.clone());
+            false
+        }
         Some(end) => {
-            *wake_at = earliest(*wake_at, end);
+            plan.wake_at = earliest(plan.wake_at, end);
             true
         }
         None => true,

@@ -148,10 +148,42 @@ fn a_successor_comes_only_once_the_lease_is_surely_over() {
     // 60 s of failoverAfter, 10 s of grace by default, 10 s of margin.
     let early = decide(Workload::Service(&s), &nodes, &held, at(179));
     assert_eq!((early.actions, early.wake_at), (vec![], Some(at(180))));
-    settle(Workload::Service(&s), &nodes, &mut held, 180);
+    let plan = settle(Workload::Service(&s), &nodes, &mut held, 180);
+    assert_eq!(plan.silent, BTreeSet::from([chosen.clone()]));
     assert_eq!(live(&held).len(), 1);
     assert_ne!(live(&held), [chosen.as_str()]);
     assert!(decide(Workload::Service(&s), &nodes, &held, at(181)).actions.is_empty());
+}
+
+#[test]
+fn a_node_that_never_saw_the_shorter_lease_is_waited_for_by_the_longer_one() {
+    let (mut s, mut nodes, mut held) = (counted(1, Some(600)), fleet(&["a", "b"]), vec![]);
+    settle(Workload::Service(&s), &nodes, &mut held, 0);
+    held[0].metadata.generation = Some(1);
+    held[0].status = Some(AssignmentStatus { observed_generation: 1, ..AssignmentStatus::default() });
+    let chosen = live(&held)[0].to_owned();
+    silence(nodes.iter_mut().find(|n| n.metadata.name == chosen).unwrap(), 0);
+    s.spec.placement.as_mut().unwrap().failover_after = Some(Duration::from_secs(60));
+    settle(Workload::Service(&s), &nodes, &mut held, 1);
+    held[0].metadata.generation = Some(2);
+    let early = decide(Workload::Service(&s), &nodes, &held, at(100));
+    assert_eq!((early.actions, early.wake_at), (vec![], Some(at(620))));
+    held[0].status.as_mut().unwrap().observed_generation = 2;
+    assert_eq!(decide(Workload::Service(&s), &nodes, &held, at(100)).actions.len(), 2);
+}
+
+#[test]
+fn a_node_that_was_never_given_a_lease_keeps_what_it_has() {
+    let (mut s, mut nodes, mut held) = (counted(1, None), fleet(&["a", "b"]), vec![]);
+    settle(Workload::Service(&s), &nodes, &mut held, 0);
+    held[0].metadata.generation = Some(1);
+    let chosen = live(&held)[0].to_owned();
+    silence(nodes.iter_mut().find(|n| n.metadata.name == chosen).unwrap(), 0);
+    s.spec.placement.as_mut().unwrap().failover_after = Some(Duration::from_secs(60));
+    settle(Workload::Service(&s), &nodes, &mut held, 1);
+    held[0].metadata.generation = Some(2);
+    let plan = decide(Workload::Service(&s), &nodes, &held, at(1_000_000));
+    assert_eq!((plan.actions, plan.wake_at), (vec![], None));
 }
 
 #[test]

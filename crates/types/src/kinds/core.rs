@@ -30,7 +30,10 @@ pub struct NamespaceSpec {
 pub struct NamespaceStatus {
     /// `Active` or `Terminating`.
     pub phase: String,
-    /// Ready.
+    /// The generation this was said of.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub observed_generation: i64,
+    /// Ready; NamespaceContentRemaining while it is Terminating.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }
@@ -67,6 +70,9 @@ pub struct Taint {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeStatus {
+    /// The generation that the conditions were said of; written with them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub observed_generation: i64,
     /// Ready, written by the reconciler alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
@@ -287,4 +293,9 @@ pub struct LeaseSpec {
     /// How often it changed hands: the fencing token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_transitions: Option<i32>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde wants")]
+fn is_zero(n: &i64) -> bool {
+    *n == 0
 }

@@ -1,0 +1,76 @@
+//! Objects as the reconciler keeps them: without what it never looks at, which for secrets is everything.
+
+use drover_types::ObjectMeta;
+use drover_types::kinds::Run;
+use drover_types::meta::Object;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+/// Anything with metadata.
+pub(crate) trait HasMeta {
+    /// Its metadata.
+    fn meta(&self) -> &ObjectMeta;
+}
+
+impl<T, S> HasMeta for Object<T, S> {
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+}
+
+/// Metadata alone: what ownership and namespaces need to know of any object.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Bare {
+    /// Metadata.
+    #[serde(default)]
+    pub(crate) metadata: ObjectMeta,
+}
+
+impl HasMeta for Bare {
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+}
+
+/// A Run without its output: there are many, and most of what they hold is that.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "Run")]
+pub(crate) struct SlimRun(pub(crate) Run);
+
+impl From<Run> for SlimRun {
+    fn from(mut run: Run) -> Self {
+        if let Some(status) = &mut run.status {
+            status.output_tail = String::new();
+        }
+        Self(run)
+    }
+}
+
+impl HasMeta for SlimRun {
+    fn meta(&self) -> &ObjectMeta {
+        &self.0.metadata
+    }
+}
+
+/// An Event: how old it is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct SeenEvent {
+    /// Metadata.
+    pub(crate) metadata: ObjectMeta,
+    last_timestamp: Option<Timestamp>,
+    event_time: Option<Timestamp>,
+}
+
+impl SeenEvent {
+    /// When it last happened, as far as anybody knows.
+    pub(crate) fn last(&self) -> Option<Timestamp> {
+        self.last_timestamp.or(self.event_time).or(self.metadata.creation_timestamp)
+    }
+}
+
+impl HasMeta for SeenEvent {
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+}
