@@ -58,7 +58,7 @@ pub(crate) fn schedule(object: &Value) -> String {
         ("", "", "") => NONE.to_owned(),
         ("", "", at) => format!("at {at}"),
         ("", cron, _) => match text(object, "/spec/timeZone") {
-            "" => cron.to_owned(),
+            "" | "UTC" => cron.to_owned(),
             zone => format!("{cron} ({zone})"),
         },
         (every, _, _) => format!("every {every}"),
