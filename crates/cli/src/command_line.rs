@@ -1,13 +1,22 @@
-//! What can be typed: verbs, arguments, flags.
+//! What can be typed: verbs, arguments, flags. One file per family of verbs.
 
+mod access;
+mod changes;
+mod format;
+mod objects;
 mod roles;
+mod runs;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
+use clap::{Args, Parser, Subcommand};
 
+pub(crate) use access::{Completion, CreateToken, Kubeconfig, Token, TokenFor, Version};
+pub(crate) use changes::{Apply, Cascade, Delete, DryRun, Lint};
+pub(crate) use format::{Format, NameOrJson, Output};
+pub(crate) use objects::{Describe, Events, Explain, Get, Wait};
 pub(crate) use roles::{Agent, Dev, Server};
+pub(crate) use runs::{Logs, RunTask, Trigger};
 
 /// A Kubernetes-style control plane for hosts that do not run Kubernetes.
 #[derive(Parser)]
@@ -29,8 +38,25 @@ pub(crate) enum Verb {
     Apply(Apply),
     /// Print objects
     Get(Get),
-    /// Delete an object
+    /// Print all about objects: what they are, what became of them, and the chain down to their runs
+    Describe(Describe),
+    /// Delete objects
     Delete(Delete),
+    /// Wait until something holds of objects
+    Wait(Wait),
+    /// Print the output of runs
+    Logs(Logs),
+    /// Call an OnDemand Task
+    Run(RunTask),
+    /// Run a Timer's template now
+    Trigger(Trigger),
+    /// Print what happened
+    Events(Events),
+    /// Make tokens for hosts and people
+    #[command(subcommand)]
+    Token(Token),
+    /// Print a kubeconfig that holds all a client needs
+    Kubeconfig(Kubeconfig),
     /// Check manifests without a server: syntax, fields, values
     Lint(Lint),
     /// Describe a kind or one of its fields: `drover explain timer.spec.template`
@@ -41,111 +67,18 @@ pub(crate) enum Verb {
     Completion(Completion),
 }
 
-/// How data is printed.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// For people.
-    Text,
-    /// For machines.
-    Json,
-}
-
-#[derive(Args)]
-pub(crate) struct Lint {
-    /// A file, a folder, or `-` for stdin; may be given several times
-    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
-    pub(crate) paths: Vec<PathBuf>,
-    /// Read folders below folders, too
-    #[arg(short = 'R', long)]
-    pub(crate) recursive: bool,
-    /// How findings are printed
-    #[arg(short = 'o', long, value_enum, default_value = "text")]
-    pub(crate) output: Output,
-}
-
-/// How objects are printed.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// A table.
-    Table,
-    /// JSON.
-    Json,
-    /// YAML.
-    Yaml,
-    /// `kind/name`.
-    Name,
-}
-
 /// Which server, and which namespace.
 #[derive(Args)]
 pub(crate) struct Target {
     /// The kubeconfig; else KUBECONFIG, .drover/kubeconfig, ~/.kube/config
-    #[arg(long)]
+    #[arg(long, value_name = "PATH")]
     pub(crate) kubeconfig: Option<PathBuf>,
+    /// The context to use instead of the kubeconfig's current one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
     /// The namespace
     #[arg(short, long)]
     pub(crate) namespace: Option<String>,
-}
-
-#[derive(Args)]
-pub(crate) struct Apply {
-    /// A file, a folder, or `-` for stdin; may be given several times
-    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
-    pub(crate) paths: Vec<PathBuf>,
-    /// Read folders below folders, too
-    #[arg(short = 'R', long)]
-    pub(crate) recursive: bool,
-    #[command(flatten)]
-    pub(crate) target: Target,
-}
-
-#[derive(Args)]
-pub(crate) struct Get {
-    /// The kind: `timers`, `svc`
-    pub(crate) kind: String,
-    /// One object; all of the namespace without it
-    pub(crate) name: Option<String>,
-    /// All namespaces
-    #[arg(short = 'A', long, conflicts_with = "name")]
-    pub(crate) all_namespaces: bool,
-    /// Only objects with these labels: `a=b,c in (d,e),!f`
-    #[arg(short = 'l', long, conflicts_with = "name")]
-    pub(crate) selector: Option<String>,
-    /// How they are printed
-    #[arg(short = 'o', long, value_enum, default_value = "table")]
-    pub(crate) output: Format,
-    #[command(flatten)]
-    pub(crate) target: Target,
-}
-
-#[derive(Args)]
-pub(crate) struct Delete {
-    /// The kind
-    pub(crate) kind: String,
-    /// The object
-    pub(crate) name: String,
-    #[command(flatten)]
-    pub(crate) target: Target,
-}
-
-#[derive(Args)]
-pub(crate) struct Explain {
-    /// Kind, then fields: `timer`, `svc.spec.restart`
-    #[arg(value_name = "KIND[.FIELD]...")]
-    pub(crate) path: String,
-}
-
-#[derive(Args)]
-pub(crate) struct Version {
-    /// How it is printed
-    #[arg(short = 'o', long, value_enum, default_value = "text")]
-    pub(crate) output: Output,
-}
-
-#[derive(Args)]
-pub(crate) struct Completion {
-    /// The shell
-    pub(crate) shell: Shell,
 }
 
 impl CommandLine {
@@ -155,11 +88,20 @@ impl CommandLine {
             Verb::Lint(args) => args.output == Output::Json,
             Verb::Version(args) => args.output == Output::Json,
             Verb::Get(args) => args.output == Format::Json,
+            Verb::Events(args) => args.output == Format::Json,
+            Verb::Apply(args) => args.output == Some(NameOrJson::Json),
+            Verb::Trigger(args) => args.output == Output::Json,
+            Verb::Run(args) => args.output == Some(NameOrJson::Json),
+            Verb::Token(Token::Create(CreateToken::Node(args))) => args.token.output == Output::Json,
+            Verb::Token(Token::Create(CreateToken::User(args))) => args.token.output == Output::Json,
             Verb::Dev(_)
             | Verb::Server(_)
             | Verb::Agent(_)
-            | Verb::Apply(_)
+            | Verb::Describe(_)
             | Verb::Delete(_)
+            | Verb::Wait(_)
+            | Verb::Logs(_)
+            | Verb::Kubeconfig(_)
             | Verb::Explain(_)
             | Verb::Completion(_) => false,
         }

@@ -46,6 +46,8 @@ pub struct FieldDoc {
     pub description: String,
     /// Its values, if they are a closed list.
     pub values: Vec<String>,
+    /// Whether an object without it is refused.
+    pub required: bool,
     /// Its members, without theirs.
     pub fields: Vec<Self>,
 }
@@ -62,7 +64,11 @@ pub fn explain(kind: Kind, path: &str) -> Option<FieldDoc> {
     }
     let mut doc = describe(&root, &name, at);
     if let Some(members) = members(&root, at) {
+        let required = required(&root, at);
         doc.fields = members.iter().map(|(name, member)| describe(&root, name, member)).collect();
+        for field in &mut doc.fields {
+            field.required = required.iter().any(|name| *name == field.name);
+        }
     }
     Some(doc)
 }
@@ -82,10 +88,19 @@ fn target<'a>(root: &'a Value, mut at: &'a Value) -> &'a Value {
     at
 }
 
-fn members<'a>(root: &'a Value, at: &'a Value) -> Option<&'a serde_json::Map<String, Value>> {
+/// The schema that has the members: of a list, its elements'.
+fn inner<'a>(root: &'a Value, at: &'a Value) -> &'a Value {
     let at = target(root, at);
-    let at = if at["items"].is_object() { target(root, &at["items"]) } else { at };
-    at["properties"].as_object()
+    if at["items"].is_object() { target(root, &at["items"]) } else { at }
+}
+
+fn members<'a>(root: &'a Value, at: &'a Value) -> Option<&'a serde_json::Map<String, Value>> {
+    inner(root, at)["properties"].as_object()
+}
+
+fn required<'a>(root: &'a Value, at: &'a Value) -> Vec<&'a str> {
+    let names = inner(root, at)["required"].as_array();
+    names.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 fn describe(root: &Value, name: &str, at: &Value) -> FieldDoc {
@@ -99,7 +114,8 @@ fn describe(root: &Value, name: &str, at: &Value) -> FieldDoc {
         (_, Value::Array(list)) => list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
         _ => Vec::new(),
     };
-    FieldDoc { name: name.to_owned(), type_: type_name(at), description, values, fields: Vec::new() }
+    let name = name.to_owned();
+    FieldDoc { name, type_: type_name(at), description, values, required: false, fields: Vec::new() }
 }
 
 fn type_name(at: &Value) -> String {
@@ -153,6 +169,9 @@ mod tests {
         assert_eq!(env.type_, "[]EnvVar");
         assert!(explain(Kind::Timer, "spec.template.process.env[0].valueFrom").is_some());
         assert!(explain(Kind::Timer, "spec.bogus").is_none());
+        let spec = explain(Kind::Timer, "spec").unwrap().fields;
+        let required: Vec<_> = spec.iter().filter(|f| f.required).map(|f| f.name.as_str()).collect();
+        assert_eq!(required, ["template"]);
         assert!(explain(Kind::Timer, "spec").unwrap().fields.iter().all(|f| !f.description.is_empty()));
     }
 }

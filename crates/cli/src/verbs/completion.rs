@@ -6,8 +6,11 @@ use anyhow::Result;
 use clap::CommandFactory;
 
 use crate::command_line::{CommandLine, Completion};
+use crate::terminal;
 
 pub(crate) fn run(args: &Completion) -> Result<ExitCode> {
-    clap_complete::generate(args.shell, &mut CommandLine::command(), "drover", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut CommandLine::command(), "drover", &mut script);
+    terminal::write(&script)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,22 +1,218 @@
-//! `drover delete KIND NAME`.
+//! `drover delete`: objects by name, by selector or by manifest; then, unless told otherwise, until they are gone.
 //!
-//! Absent so far: waiting until it is gone, and several at once.
+//! Absent on purpose: grace periods and force. How long a process may take to end is its template's
+//! `terminationGracePeriod`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Result;
-use drover_client::DeleteOptions;
+use anyhow::{Result, anyhow};
+use drover_client::{Client, DeleteOptions, EventKind, List, ListOptions};
+use drover_manifest::Recursion;
+use drover_types::Kind;
+use futures_util::{StreamExt as _, stream};
+use serde_json::Value;
 
-use crate::command_line::Delete;
-use crate::connect::{block_on, connect, kind, object_path};
+use crate::command_line::{Cascade, Delete};
+use crate::connect::{Connection, block_on, collection_path, connect, object_path};
+use crate::failure::usage;
+use crate::fields::{name, namespace, text};
+use crate::follow::Follow;
+use crate::manifests::{self, Outcome};
+use crate::resources::{self, shown};
+use crate::terminal;
+use crate::waiting::Until;
+
+/// Requests under way at once.
+const IN_FLIGHT: usize = 32;
+
+/// An object that is to go.
+struct Doomed {
+    kind: Kind,
+    namespace: String,
+    name: String,
+}
 
 pub(crate) fn run(args: &Delete) -> Result<ExitCode> {
-    let kind = kind(&args.kind)?;
+    if args.now || args.force || args.grace_period.is_some() {
+        return Err(usage(
+            "--now, --force and --grace-period are not supported: a process has its template's \
+             terminationGracePeriod to end",
+        ));
+    }
+    let Some(from_files) = manifests(args)? else { return Ok(ExitCode::FAILURE) };
     let connection = connect(&args.target)?;
-    let path = object_path(kind, &connection.namespace, &args.name);
-    let answer = block_on(async { Ok(connection.client.delete(&path, &DeleteOptions::default()).await?) })?;
+    block_on(async {
+        let doomed = match from_files {
+            Some(found) => placed(found, &connection),
+            None => named(args, &connection).await?,
+        };
+        all(args, &connection.client, &doomed).await
+    })
+}
+
+type FromFiles = Vec<(Kind, Option<String>, String)>;
+
+/// The objects of the manifests, the last first, so that a namespace goes after what is in it. Nothing in the outer
+/// option: the manifests are bad, and that was told. Nothing in the inner one: none were given.
+fn manifests(args: &Delete) -> Result<Option<Option<FromFiles>>> {
+    if args.paths.is_empty() {
+        return Ok(Some(None));
+    }
+    let recursion = if args.recursive { Recursion::Deep } else { Recursion::Flat };
+    match manifests::read(&args.paths, recursion)? {
+        Outcome::Good(mut good) => {
+            good.sort_by_key(|manifest| {
+                std::cmp::Reverse(Kind::ALL.iter().position(|kind| *kind == manifest.kind))
+            });
+            let found = good.into_iter().map(|manifest| {
+                (manifest.kind, manifest.document.namespace.clone(), manifest.document.name.clone())
+            });
+            Ok(Some(Some(found.collect())))
+        }
+        Outcome::Bad(bad) => {
+            for diagnostic in &bad {
+                terminal::tell(&diagnostic.render(terminal::stderr_colour(), terminal::width()));
+            }
+            terminal::tell("nothing was deleted");
+            Ok(None)
+        }
+    }
+}
+
+fn placed(found: FromFiles, connection: &Connection) -> Vec<Doomed> {
+    found
+        .into_iter()
+        .map(|(kind, namespace, name)| Doomed {
+            kind,
+            namespace: namespace.unwrap_or_else(|| connection.namespace.clone()),
+            name,
+        })
+        .collect()
+}
+
+async fn named(args: &Delete, connection: &Connection) -> Result<Vec<Doomed>> {
+    let mut doomed = Vec::new();
+    for wanted in resources::parse(&args.what)? {
+        let selects = args.all || args.selector.is_some();
+        match (wanted.names.is_empty(), selects) {
+            (true, false) => {
+                return Err(usage("name what is to be deleted, or give a selector (-l) or --all"));
+            }
+            (false, true) => return Err(usage("a name cannot be given together with a selector or --all")),
+            (false, false) if args.all_namespaces => {
+                return Err(usage("a name cannot be given together with --all-namespaces"));
+            }
+            (false, false) => doomed.extend(wanted.names.into_iter().map(|name| Doomed {
+                kind: wanted.kind,
+                namespace: connection.namespace.clone(),
+                name,
+            })),
+            (true, true) => {
+                let space = (!args.all_namespaces).then_some(connection.namespace.as_str());
+                let options = ListOptions { label_selector: args.selector.clone(), ..ListOptions::default() };
+                let path = collection_path(wanted.kind, space);
+                let list: List<Value> = connection.client.list(&path, &options).await?;
+                doomed.extend(list.items.iter().map(|object| Doomed {
+                    kind: wanted.kind,
+                    namespace: namespace(object).to_owned(),
+                    name: name(object).to_owned(),
+                }));
+            }
+        }
+    }
+    if doomed.is_empty() {
+        terminal::tell("nothing to delete");
+    }
+    Ok(doomed)
+}
+
+/// Deletes in order, several at once; every failure is told, and the last is the command's.
+async fn all(args: &Delete, client: &Client, doomed: &[Doomed]) -> Result<ExitCode> {
+    let deadline = (!args.timeout.is_zero()).then(|| tokio::time::Instant::now() + args.timeout.to_std());
+    let gone = doomed.iter().map(|one| async move {
+        let work = delete(args, client, one);
+        let done = match deadline {
+            None => work.await,
+            Some(deadline) => tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| {
+                Err(anyhow!("{} is not gone after {}", shown(one.kind, &one.name), args.timeout))
+            }),
+        };
+        (one, done)
+    });
+    let mut gone = stream::iter(gone).buffered(IN_FLIGHT);
+    let mut failed = None;
+    while let Some((one, done)) = gone.next().await {
+        match done {
+            Ok(None) => {}
+            Ok(Some(word)) => {
+                let shown = shown(one.kind, &one.name);
+                let line =
+                    if args.output.is_some() { format!("{shown}\n") } else { format!("{shown} {word}\n") };
+                terminal::print(&line)?;
+            }
+            Err(error) => {
+                if let Some(earlier) = failed.replace(error) {
+                    terminal::complain(&format!("{earlier:#}"));
+                }
+            }
+        }
+    }
+    failed.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+/// Deletes one object and says what became of it; none if it was not there and that is no error.
+async fn delete(args: &Delete, client: &Client, one: &Doomed) -> Result<Option<&'static str>> {
+    let propagation = match args.cascade {
+        Cascade::Background => "Background",
+        Cascade::Foreground => "Foreground",
+        Cascade::Orphan => "Orphan",
+    };
+    let options =
+        DeleteOptions { propagation_policy: Some(propagation.to_owned()), ..DeleteOptions::default() };
+    let answer = match client.delete(&object_path(one.kind, &one.namespace, &one.name), &options).await {
+        Ok(answer) => answer,
+        Err(error) if error.is_not_found() && args.ignore_not_found => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     // A Status means it is gone; the object itself comes back while a finalizer holds it.
-    let word = if answer["kind"] == "Status" { "deleted" } else { "deleting: a finalizer holds it" };
-    println!("{}/{} {word}", kind.names().singular, args.name);
-    Ok(ExitCode::SUCCESS)
+    if answer["kind"] == "Status" {
+        return Ok(Some("deleted"));
+    }
+    if !args.wait {
+        return Ok(Some("deleting: a finalizer holds it"));
+    }
+    until_gone(client, one, &answer).await?;
+    Ok(Some("deleted"))
+}
+
+/// Waits until the object is gone, or another one has its name. What holds it is said if that takes a while.
+async fn until_gone(client: &Client, one: &Doomed, held: &Value) -> Result<()> {
+    const A_WHILE: Duration = Duration::from_secs(5);
+    let uid = text(held, "/metadata/uid");
+    let options =
+        ListOptions { field_selector: Some(format!("metadata.name={}", one.name)), ..ListOptions::default() };
+    let (found, mut follow) =
+        Follow::begin(client, &collection_path(one.kind, Some(&one.namespace)), options).await?;
+    let mut live = found.into_iter().find(|object| text(object, "/metadata/uid") == uid);
+    let mut told = false;
+    while let Some(object) = live {
+        let seen = if told {
+            follow.next().await?
+        } else {
+            match tokio::time::timeout(A_WHILE, follow.next()).await {
+                Ok(seen) => seen?,
+                Err(_) => {
+                    told = true;
+                    let why = Until::Deleted.instead(Some(&object));
+                    terminal::tell(&format!("waiting for {} to go: {why}", shown(one.kind, &one.name)));
+                    live = Some(object);
+                    continue;
+                }
+            }
+        };
+        let gone = seen.kind == EventKind::Deleted;
+        live = (!gone && text(&seen.object, "/metadata/uid") == uid).then_some(seen.object);
+    }
+    Ok(())
 }

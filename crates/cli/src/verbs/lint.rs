@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::command_line::{Lint, Output};
 use crate::manifests::{self, Outcome};
+use crate::resources::shown;
 use crate::terminal;
 
 pub(crate) fn run(args: &Lint) -> Result<ExitCode> {
@@ -15,26 +16,26 @@ pub(crate) fn run(args: &Lint) -> Result<ExitCode> {
     match (manifests::read(&args.paths, recursion)?, args.output) {
         (Outcome::Good(good), Output::Text) => {
             for manifest in &good {
-                println!("{}/{} ok", manifest.kind.names().singular, manifest.document.name);
+                terminal::print(&format!("{} ok\n", shown(manifest.kind, &manifest.document.name)))?;
             }
             Ok(ExitCode::SUCCESS)
         }
         (Outcome::Good(good), Output::Json) => {
             let objects: Vec<&Value> = good.iter().map(|manifest| &manifest.value).collect();
-            println!("{}", json!({ "objects": objects, "diagnostics": [] }));
+            terminal::print(&format!("{}\n", json!({ "objects": objects, "diagnostics": [] })))?;
             Ok(ExitCode::SUCCESS)
         }
         (Outcome::Bad(bad), Output::Text) => {
             for diagnostic in &bad {
-                eprintln!("{}", diagnostic.render(terminal::stderr_colour(), terminal::width()));
+                terminal::tell(&diagnostic.render(terminal::stderr_colour(), terminal::width()));
             }
             let plural = if bad.len() == 1 { "error" } else { "errors" };
-            eprintln!("{} {plural}", bad.len());
+            terminal::tell(&format!("{} {plural}", bad.len()));
             Ok(ExitCode::FAILURE)
         }
         (Outcome::Bad(bad), Output::Json) => {
             let diagnostics: Vec<Value> = bad.iter().map(drover_manifest::Diagnostic::to_json).collect();
-            println!("{}", json!({ "objects": [], "diagnostics": diagnostics }));
+            terminal::print(&format!("{}\n", json!({ "objects": [], "diagnostics": diagnostics })))?;
             Ok(ExitCode::FAILURE)
         }
     }

@@ -2,12 +2,21 @@
 #![allow(missing_docs, reason = "a test's name is its law")]
 
 mod acceptance;
+mod access;
+mod apply;
 mod cluster;
 mod cut_off;
+mod delete;
+mod describe;
 mod dev;
 mod drover;
+mod follow;
+mod get;
 mod killed;
 mod lan;
 mod lint;
+mod refused;
 mod server;
+mod serving;
 mod verbs;
+mod wait;

@@ -1,37 +1,10 @@
 //! A real server over TLS, and the verbs against it.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use crate::drover::drover;
-
-/// A running server; it is killed when this goes.
-struct Served(Child);
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Starts a server on a free port and waits until it says where it listens.
-fn serve(folder: &Path) -> Served {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_drover"))
-        .args(["server", "--data-dir", ".drover", "--listen", "127.0.0.1:0"])
-        .current_dir(folder)
-        .env_clear()
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut first = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-    assert!(first.starts_with("listening on https://127.0.0.1:"), "{first:?}");
-    Served(child)
-}
+use crate::serving::serve;
 
 const TIMER: &str = "apiVersion: drover.dev/v1\nkind: Timer\nmetadata: {name: beat}\nspec:\n  every: 5s\n  template: {process: {command: [/bin/true]}}\n";
 

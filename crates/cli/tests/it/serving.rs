@@ -1,0 +1,96 @@
+//! A real server over TLS, and its API with the admin token: for what no verb writes, as a status.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use drover_client::{Client, ClientConfig, FromKubeconfig};
+use drover_manifest::{Limits, decode_value};
+use drover_types::{Kind, Scope};
+use serde_json::Value;
+
+/// A running server; it is killed when this goes.
+pub(crate) struct Served(Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts a server on a free port and waits until it says where it listens.
+pub(crate) fn serve(folder: &Path) -> Served {
+    serve_on(folder, "127.0.0.1:0")
+}
+
+/// Starts a server on an address.
+pub(crate) fn serve_on(folder: &Path, address: &str) -> Served {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_drover"))
+        .args(["server", "--data-dir", ".drover", "--listen", address])
+        .current_dir(folder)
+        .env_clear()
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.starts_with("listening on https://127.0.0.1:"), "{first:?}");
+    Served(child)
+}
+
+/// The API of the server in `folder`.
+pub(crate) struct Api {
+    client: Client,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Api {
+    /// With the admin token.
+    pub(crate) fn new(folder: &Path) -> Self {
+        let text = fs::read_to_string(folder.join(".drover/kubeconfig")).unwrap();
+        let value = decode_value("kubeconfig", &text, &Limits::default()).unwrap();
+        let read = |file: &Path| fs::read(folder.join(".drover").join(file));
+        let config =
+            ClientConfig::from_kubeconfig(&value, &FromKubeconfig { context: None, read: &read }).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { client: Client::from_config(&config).unwrap(), runtime }
+    }
+
+    fn path(kind: Kind, object: &Value) -> String {
+        let space = object["metadata"]["namespace"].as_str().unwrap_or("default");
+        kind.path((kind.names().scope == Scope::Namespaced).then_some(space))
+    }
+
+    /// Makes an object, and writes its status if it has one.
+    pub(crate) fn create(&self, kind: Kind, object: &Value) -> Value {
+        let path = Self::path(kind, object);
+        let made: Value = self.runtime.block_on(self.client.create(&path, object)).unwrap();
+        match object.get("status") {
+            None => made,
+            Some(status) => self.set_status(kind, &made, status.clone()),
+        }
+    }
+
+    /// Writes an object's status.
+    pub(crate) fn set_status(&self, kind: Kind, object: &Value, status: Value) -> Value {
+        let path =
+            format!("{}/{}/status", Self::path(kind, object), object["metadata"]["name"].as_str().unwrap());
+        let mut next = object.clone();
+        next["status"] = status;
+        self.runtime.block_on(self.client.replace(&path, &next)).unwrap()
+    }
+
+    /// Reads an object.
+    pub(crate) fn get(&self, kind: Kind, name: &str) -> Value {
+        let space = (kind.names().scope == Scope::Namespaced).then_some("default");
+        self.runtime.block_on(self.client.get(&format!("{}/{name}", kind.path(space)))).unwrap()
+    }
+
+    /// Replaces an object's metadata and spec.
+    pub(crate) fn replace(&self, kind: Kind, object: &Value) -> Value {
+        let path = format!("{}/{}", Self::path(kind, object), object["metadata"]["name"].as_str().unwrap());
+        self.runtime.block_on(self.client.replace(&path, object)).unwrap()
+    }
+}
