@@ -75,7 +75,7 @@ pub(crate) struct Server {
 }
 
 /// Which server, and which namespace.
-#[derive(Args)]
+#[derive(Default, Args)]
 pub(crate) struct Target {
     /// The kubeconfig; else KUBECONFIG, .drover/kubeconfig, ~/.kube/config
     #[arg(long, value_name = "PATH")]
