@@ -68,7 +68,7 @@ pub(crate) enum Verb {
 }
 
 /// Which server, and which namespace.
-#[derive(Args)]
+#[derive(Default, Args)]
 pub(crate) struct Target {
     /// The kubeconfig; else KUBECONFIG, .drover/kubeconfig, ~/.kube/config
     #[arg(long, value_name = "PATH")]

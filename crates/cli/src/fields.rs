@@ -37,6 +37,14 @@ pub(crate) fn ratio(object: &Value, part: &str, whole: &str) -> String {
     }
 }
 
+/// `2/3 ready`, of two counts.
+pub(crate) fn share(object: &Value, (part, whole): (&str, &str), of: &str) -> String {
+    match ratio(object, part, whole).as_str() {
+        "-" => "not counted yet".to_owned(),
+        ratio => format!("{ratio} {of}"),
+    }
+}
+
 /// The instant at a JSON pointer.
 pub(crate) fn time(object: &Value, pointer: &str) -> Option<Timestamp> {
     text(object, pointer).parse().ok()

@@ -40,6 +40,14 @@ pub(crate) fn print(text: &str) -> Result<()> {
     write(text.as_bytes())
 }
 
+/// Writes to stdout what was changed. The change goes on also if nobody reads it any more.
+pub(crate) fn report(text: &str) -> Result<()> {
+    match print(text) {
+        Err(error) if error.is::<StdoutClosed>() => Ok(()),
+        done => done,
+    }
+}
+
 /// Says something on stderr. If nobody listens, nothing is lost but talk.
 pub(crate) fn tell(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");

@@ -23,9 +23,10 @@ pub(crate) struct Lint {
 }
 
 /// A change that is only tried.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DryRun {
     /// It is made.
+    #[default]
     None,
     /// Nothing is sent; what the server holds is only looked at.
     Client,
@@ -33,7 +34,7 @@ pub(crate) enum DryRun {
     Server,
 }
 
-#[derive(Args)]
+#[derive(Default, Args)]
 pub(crate) struct Apply {
     /// A file, a folder, or `-` for stdin; may be given several times
     #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]

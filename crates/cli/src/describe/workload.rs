@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::page::Page;
 use super::{Facts, chain, conditions, when};
 use crate::columns::{placement, schedule, task_state};
-use crate::fields::{NONE, count, list, number, pairs, ratio, text, text_or_none};
+use crate::fields::{NONE, count, list, number, pairs, share, text, text_or_none};
 
 fn spec(page: &mut Page, object: &Value, fields: &[(&str, &str)]) {
     for (title, pointer) in fields {
@@ -50,7 +50,7 @@ pub(super) fn timer(page: &mut Page, facts: &Facts, now: Timestamp) {
         ],
     );
     where_it_runs(page, Kind::Timer, object);
-    page.field("Nodes", &format!("{} ready", ratio(object, "/status/ready", "/status/desired")));
+    page.field("Nodes", &share(object, ("/status/ready", "/status/desired"), "ready"));
     page.field("Failing", &count(object, "/status/failing"));
     page.field("Active", &count(object, "/status/active"));
     page.field("Last tick", &when(object, "/status/lastScheduleTime", now));
@@ -75,7 +75,7 @@ pub(super) fn task(page: &mut Page, facts: &Facts, now: Timestamp) {
         &[("Idempotency key", "/spec/idempotencyKey"), ("TTL after finished", "/spec/ttlAfterFinished")],
     );
     if state != "Callable" {
-        page.field("Succeeded", &format!("{} nodes", ratio(object, "/status/succeeded", "/status/desired")));
+        page.field("Succeeded", &share(object, ("/status/succeeded", "/status/desired"), "nodes"));
         page.field("Active", &count(object, "/status/active"));
         page.field("Failed", &count(object, "/status/failed"));
         page.field("Started", &when(object, "/status/startTime", now));
@@ -118,7 +118,7 @@ pub(super) fn service(page: &mut Page, facts: &Facts, now: Timestamp) {
         &[("Restart backoff", "/spec/restart/backoff"), ("Longest backoff", "/spec/restart/maxBackoff")],
     );
     where_it_runs(page, Kind::Service, object);
-    page.field("Ready", &format!("{} processes", ratio(object, "/status/ready", "/status/desired")));
+    page.field("Ready", &share(object, ("/status/ready", "/status/desired"), "processes"));
     page.field("Failing", &count(object, "/status/failing"));
     page.field("Restarts", &count(object, "/status/restarts"));
     conditions(page, object, now);

@@ -125,6 +125,7 @@ async fn print(mut stream: ByteStream, mut lines: Lines) -> Result<()> {
 /// Many runs at once, each as it is written.
 pub(super) struct Together {
     reader: Arc<Reader>,
+    several: bool,
     tasks: JoinSet<(Source, Result<()>)>,
     waiting: VecDeque<Source>,
     out: mpsc::Sender<Vec<u8>>,
@@ -133,9 +134,10 @@ pub(super) struct Together {
 }
 
 impl Together {
-    pub(super) fn new(reader: Arc<Reader>) -> Self {
+    /// `several`: whether runs may come that are not one after the other.
+    pub(super) fn new(reader: Arc<Reader>, several: bool) -> Self {
         let (out, chunks) = mpsc::channel(WAITING);
-        Self { reader, tasks: JoinSet::new(), waiting: VecDeque::new(), out, chunks, good: true }
+        Self { reader, several, tasks: JoinSet::new(), waiting: VecDeque::new(), out, chunks, good: true }
     }
 
     /// Begins with one more run, or lines it up.
@@ -152,9 +154,9 @@ impl Together {
     }
 
     fn start(&mut self, source: Source) {
-        let (reader, out) = (Arc::clone(&self.reader), self.out.clone());
+        let (reader, out, several) = (Arc::clone(&self.reader), self.out.clone(), self.several);
         self.tasks.spawn(async move {
-            let done = follow(&reader, &source, &out).await;
+            let done = follow(&reader, (&source, several), &out).await;
             (source, done)
         });
     }
@@ -192,9 +194,13 @@ impl Together {
 }
 
 /// One run's output, into the channel that is printed.
-async fn follow(reader: &Reader, source: &Source, out: &mpsc::Sender<Vec<u8>>) -> Result<()> {
+async fn follow(
+    reader: &Reader,
+    (source, several): (&Source, bool),
+    out: &mpsc::Sender<Vec<u8>>,
+) -> Result<()> {
     let mut stream = reader.open(source).await?;
-    let mut lines = reader.lines(source, true);
+    let mut lines = reader.lines(source, several);
     while let Some(bytes) = stream.next().await? {
         let whole = lines.push(&bytes);
         if !whole.is_empty() {

@@ -48,19 +48,22 @@ impl Workload {
         Ok(newest(&runs.items).into_iter().map(Source::of).collect())
     }
 
-    /// Prints the newest runs and those that come, each line behind the name of its run. Returns, when that is over,
+    /// Prints the newest runs and those that come, line by line. Returns, when that is over,
     /// the Task as it was last, and whether every run could be read.
     pub(crate) async fn follow(&self, reader: Reader, ends: Ends) -> Result<(Option<Value>, bool)> {
         let reader = Arc::new(reader);
         let path = collection_path(Kind::Run, Some(&reader.namespace));
         let (found, mut runs) = Follow::begin(&reader.client, &path, self.options()).await?;
-        let mut together = Together::new(Arc::clone(&reader));
         let mut begun: BTreeSet<String> = found.iter().filter(|run| has_started(run)).map(uid).collect();
-        newest(&found).into_iter().map(Source::of).for_each(|source| together.add(source));
         let mut task = match ends {
             Ends::Never => None,
             Ends::WithTask => Some(self.task(&reader).await?),
         };
+        // On one node, the attempts of a Task are one after the other.
+        let pinned = |task: &Value| self.node.is_some() || task.pointer("/spec/placement/nodeName").is_some();
+        let several = !task.as_ref().and_then(|(task, _)| task.as_ref()).is_some_and(pinned);
+        let mut together = Together::new(Arc::clone(&reader), several);
+        newest(&found).into_iter().map(Source::of).for_each(|source| together.add(source));
         let mut over = task.as_mut().and_then(|(task, _)| task.take().filter(is_done));
         loop {
             if over.is_some() && together.is_idle() {

@@ -99,7 +99,8 @@ async fn check(
     let (mut checked, mut refused) = (Vec::new(), Vec::new());
     for stage in stages {
         let sending = &sending;
-        let tried = stage.iter().map(|manifest| async move { (manifest, sending.send(manifest).await) });
+        let tried =
+            stage.iter().map(|manifest| async move { (manifest, sending.send(manifest, None).await) });
         let mut tried = stream::iter(tried).buffered(IN_FLIGHT);
         let mut done = Vec::new();
         while let Some((manifest, result)) = tried.next().await {
@@ -132,9 +133,9 @@ async fn keep(
                 let done = match checked {
                     Some(done) if args.dry_run != DryRun::None || done.word == "unchanged" => Ok(done),
                     None if args.dry_run != DryRun::None => {
-                        Ok(Done { word: "created", object: manifest.value.clone() })
+                        Ok(Done { word: "created", object: manifest.value.clone(), live: None })
                     }
-                    Some(_) | None => sending.send(manifest).await,
+                    tried => sending.send(manifest, tried).await,
                 };
                 (manifest, done)
             }
@@ -153,17 +154,16 @@ async fn keep(
             kept += 1;
             let shown = shown(manifest.kind, &manifest.document.name);
             match args.output {
-                None => {
-                    progress.aside(|| terminal::print(&format!("{shown} {}{}\n", done.word, suffix(args))))?
-                }
-                Some(NameOrJson::Name) => progress.aside(|| terminal::print(&format!("{shown}\n")))?,
+                None => progress
+                    .aside(|| terminal::report(&format!("{shown} {}{}\n", done.word, suffix(args))))?,
+                Some(NameOrJson::Name) => progress.aside(|| terminal::report(&format!("{shown}\n")))?,
                 Some(NameOrJson::Json) => objects.push(done.object),
             }
         }
     }
     progress.end();
     if args.output == Some(NameOrJson::Json) {
-        terminal::print(&format!("{:#}\n", document(objects.len() == 1, objects)))?;
+        terminal::report(&format!("{:#}\n", document(objects.len() == 1, objects)))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -199,7 +199,7 @@ fn nothing(args: &Apply, found: &[Diagnostic]) -> Result<ExitCode> {
 fn tell(args: &Apply, found: &[Diagnostic], said: &str) -> Result<ExitCode> {
     if args.output == Some(NameOrJson::Json) {
         let diagnostics: Vec<Value> = found.iter().map(Diagnostic::to_json).collect();
-        terminal::print(&format!("{}\n", json!({ "error": said, "diagnostics": diagnostics })))?;
+        terminal::report(&format!("{}\n", json!({ "error": said, "diagnostics": diagnostics })))?;
     } else {
         for diagnostic in found {
             terminal::tell(&diagnostic.render(terminal::stderr_colour(), terminal::width()));

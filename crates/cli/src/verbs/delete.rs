@@ -149,7 +149,7 @@ async fn all(args: &Delete, client: &Client, doomed: &[Doomed]) -> Result<ExitCo
                 let shown = shown(one.kind, &one.name);
                 let line =
                     if args.output.is_some() { format!("{shown}\n") } else { format!("{shown} {word}\n") };
-                terminal::print(&line)?;
+                terminal::report(&line)?;
             }
             Err(error) => {
                 if let Some(earlier) = failed.replace(error) {

@@ -38,9 +38,9 @@ pub(crate) fn run(args: &RunTask) -> Result<ExitCode> {
             None if args.follow => {
                 terminal::tell(&format!("task/{name} {}", word(created)));
             }
-            None => terminal::print(&format!("task/{name} {}\n", word(created)))?,
-            Some(NameOrJson::Name) => terminal::print(&format!("task/{name}\n"))?,
-            Some(NameOrJson::Json) => terminal::print(&format!("{child:#}\n"))?,
+            None => terminal::report(&format!("task/{name} {}\n", word(created)))?,
+            Some(NameOrJson::Name) => terminal::report(&format!("task/{name}\n"))?,
+            Some(NameOrJson::Json) => terminal::report(&format!("{child:#}\n"))?,
         }
         if !args.wait && !args.follow {
             return Ok(ExitCode::SUCCESS);
@@ -123,12 +123,19 @@ async fn outcome(args: &RunTask, connection: &Connection, child: Value) -> Resul
         prefix: Prefix::Auto,
     };
     let workload = Workload { kind: Kind::Task, name: name.clone(), node: None };
+    if is_done(&child) {
+        // A repeat of a call that is over. Its runs may have been let go; what they said is then no longer there.
+        let query = LogQuery::default();
+        let reader = Reader { query, ..reader };
+        let sources = workload.newest(&reader).await?;
+        reader.print_all(&sources).await?;
+        return Ok(child);
+    }
     let (done, _) = workload.follow(reader, Ends::WithTask).await?;
     done.with_context(|| format!("task/{name} is gone"))
 }
 
 async fn until_done(client: &Client, namespace: &str, child: Value) -> Result<Value> {
-    let is_done = |task: &Value| holds(task, "Complete") || holds(task, "Failed");
     // What a repeated call finds may have been let go since; what the answer says of it still holds.
     if is_done(&child) {
         return Ok(child);
@@ -148,6 +155,10 @@ async fn until_done(client: &Client, namespace: &str, child: Value) -> Result<Va
         let seen = follow.next().await?;
         live = (seen.kind != drover_client::EventKind::Deleted).then_some(seen.object);
     }
+}
+
+fn is_done(task: &Value) -> bool {
+    holds(task, "Complete") || holds(task, "Failed")
 }
 
 /// The exit code by how the Task ended.

@@ -63,12 +63,12 @@ fn labels(words: &[String]) -> Result<BTreeMap<&str, Vec<&str>>> {
     Ok(allowed)
 }
 
-/// How the host uses it. Everybody on a host can read the arguments of a process, so the token goes by environment.
+/// How the host uses it. Everybody on a host can read the arguments of a process, so the token goes by file.
 fn hint(server: &str, node: Option<&str>) -> String {
     let named = node.map(|name| format!(" --node-name {name}")).unwrap_or_default();
     format!(
         "on the host, with the token in a file that only root can read:\n  \
-         DROVER_TOKEN=$(cat join.token) drover agent --server {server} --data-dir /var/lib/drover{named}"
+         drover agent --server {server} --token-file join.token --data-dir /var/lib/drover{named}"
     )
 }
 
@@ -88,6 +88,6 @@ mod tests {
     fn the_hint_never_puts_a_token_into_arguments() {
         let said = hint("https://a:7443", Some("web-1"));
         assert!(said.contains("--server https://a:7443") && said.contains("--node-name web-1"), "{said}");
-        assert!(!said.contains("--token"), "{said}");
+        assert!(!said.contains("--token "), "{said}");
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Done {
     pub(super) word: &'static str,
     /// As it is now.
     pub(super) object: Value,
+    /// As it was before; none if it was not there.
+    pub(super) live: Option<Value>,
 }
 
 /// Sends objects.
@@ -43,11 +45,12 @@ impl<'a> Sending<'a> {
         Self { client: &connection.client, namespace: &connection.namespace, word }
     }
 
-    /// Brings one object to the server, and says what that changed.
-    pub(super) async fn send(&self, manifest: &Manifest) -> Result<Done, Error> {
+    /// Brings one object to the server, and says what that changed. `tried` saves a look at what is there.
+    pub(super) async fn send(&self, manifest: &Manifest, tried: Option<Done>) -> Result<Done, Error> {
+        let mut live = tried.map(|done| done.live);
         let mut attempt = 1;
         loop {
-            match self.once(manifest).await {
+            match self.once(manifest, live.take()).await {
                 // Another client changed it, made it or deleted it since it was looked at.
                 Err(error) if attempt < ATTEMPTS && (error.is_conflict() || error.is_already_exists()) => {
                     attempt += 1;
@@ -57,7 +60,7 @@ impl<'a> Sending<'a> {
         }
     }
 
-    async fn once(&self, manifest: &Manifest) -> Result<Done, Error> {
+    async fn once(&self, manifest: &Manifest, live: Option<Option<Value>>) -> Result<Done, Error> {
         let kind = manifest.kind;
         let namespace = manifest.document.namespace.as_deref().unwrap_or(self.namespace);
         let mut body = manifest.document.value.clone();
@@ -65,19 +68,19 @@ impl<'a> Sending<'a> {
             body["metadata"]["namespace"] = json!(namespace);
         }
         let path = object_path(kind, namespace, &manifest.document.name);
-        let live: Value = match self.client.get(&path).await {
-            Ok(live) => live,
-            Err(error) if error.is_not_found() => {
-                let object = match self.word {
-                    Word::Guess => body,
-                    Word::Try | Word::Keep => {
-                        let collection = self.query(&collection_path(kind, Some(namespace)));
-                        self.client.create(&collection, &body).await?
-                    }
-                };
-                return Ok(Done { word: "created", object });
-            }
-            Err(error) => return Err(error),
+        let live = match live {
+            Some(known) => known,
+            None => self.look(&path).await?,
+        };
+        let Some(live) = live else {
+            let object = match self.word {
+                Word::Guess => body,
+                Word::Try | Word::Keep => {
+                    let collection = self.query(&collection_path(kind, Some(namespace)));
+                    self.client.create(&collection, &body).await?
+                }
+            };
+            return Ok(Done { word: "created", object, live: None });
         };
         keep_what_others_hold(kind, &live, &mut body);
         let object = match self.word {
@@ -85,7 +88,15 @@ impl<'a> Sending<'a> {
             Word::Try | Word::Keep => self.client.replace(&self.query(&path), &body).await?,
         };
         let word = if object == live { "unchanged" } else { "configured" };
-        Ok(Done { word, object })
+        Ok(Done { word, object, live: Some(live) })
+    }
+
+    async fn look(&self, path: &str) -> Result<Option<Value>, Error> {
+        match self.client.get(path).await {
+            Ok(live) => Ok(Some(live)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn query(&self, path: &str) -> String {
