@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use drover_apiserver::{Server, ServerOptions};
+use drover_node_agent::{Machine, RealMachine};
 use drover_reconciler::Reconciler;
 use drover_store::{Options, SqliteStore};
 use drover_world::{Disk, RealDisk, World};
@@ -84,7 +85,7 @@ fn names(advertise: &[String], address: SocketAddr) -> Vec<String> {
     let mut names = Vec::new();
     if address.ip().is_unspecified() {
         names.push(hostname);
-        names.extend(drover_node_agent::local_addresses());
+        names.extend(RealMachine.facts().addresses);
     } else {
         names.extend([address.ip().to_string(), hostname]);
     }

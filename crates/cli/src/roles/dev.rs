@@ -62,7 +62,8 @@ async fn apply(args: &command_line::Dev, plane: &ControlPlane) -> Result<bool> {
     let apply = Apply {
         paths: args.paths.clone(),
         recursive: args.recursive,
-        target: Target { kubeconfig: Some(plane.kubeconfig.clone()), namespace: None },
+        target: Target { kubeconfig: Some(plane.kubeconfig.clone()), ..Target::default() },
+        ..Apply::default()
     };
     let code = tokio::task::spawn_blocking(move || verbs::apply::run(&apply)).await??;
     Ok(code == ExitCode::SUCCESS)
