@@ -51,10 +51,12 @@ pub struct NodeOptions {
 impl NodeOptions {
     /// An agent of the real world, without credential, token or labels.
     pub fn new(server: ServerAddress, node_name: impl Into<String>, data_dir: impl Into<PathBuf>) -> Self {
+        let data_dir = data_dir.into();
         Self {
             server,
             node_name: node_name.into(),
-            data_dir: data_dir.into(),
+            // A keeper has a working directory of its own. One that has none to be absolute by stays as it is.
+            data_dir: std::path::absolute(&data_dir).unwrap_or(data_dir),
             join_token: None,
             credential: None,
             labels: BTreeMap::new(),

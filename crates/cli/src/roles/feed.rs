@@ -66,7 +66,10 @@ fn ending(run: &Value) -> String {
     let mut said = match run.pointer("/status/exitCode").and_then(Value::as_i64) {
         Some(code) => format!(": exit {code}"),
         None => match (text(run, "/status/signal"), text(run, "/status/reason")) {
-            ("", reason) => format!(": {reason}"),
+            ("", reason) => match text(run, "/status/message") {
+                "" => format!(": {reason}"),
+                message => format!(": {reason}: {message}"),
+            },
             (signal, _) => format!(": {signal}"),
         },
     };
