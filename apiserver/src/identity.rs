@@ -127,6 +127,11 @@ impl Tokens {
         Ok((token, key, serde_json::to_vec(&record).map_err(|e| ApiError::internal(&e))?))
     }
 
+    /// Where the record of a token lies.
+    pub(crate) fn key(token: &str) -> String {
+        format!("{PREFIX}{}", digest(token))
+    }
+
     async fn put(&self, token: &str, role: Role, expires: Option<Timestamp>) -> Result<(), ApiError> {
         let sha256 = digest(token);
         let key = format!("{PREFIX}{sha256}");

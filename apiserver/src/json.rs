@@ -1,9 +1,7 @@
 //! Request bodies: JSON in which no member stands twice.
 
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use drover_types::duplicate_keys::duplicate_keys;
+use serde_json::Value;
 
 use crate::error::ApiError;
 
@@ -15,13 +13,10 @@ pub(crate) struct Decoded {
 
 /// Decodes a body. Nesting is bounded by serde_json (128).
 pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, ApiError> {
-    let mut duplicates = Vec::new();
-    let mut from = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { path: String::new(), duplicates: &mut duplicates }
-        .deserialize(&mut from)
-        .and_then(|value| from.end().map(|()| value))
-        .map_err(|error| ApiError::bad_request(format!("the body is not valid JSON: {error}")))?;
-    Ok(Decoded { value, duplicates })
+    let wrong = |error| ApiError::bad_request(format!("the body is not valid JSON: {error}"));
+    let value = serde_json::from_slice(bytes).map_err(wrong)?;
+    let twice = duplicate_keys(bytes).map_err(wrong)?;
+    Ok(Decoded { value, duplicates: twice.iter().map(ToString::to_string).collect() })
 }
 
 /// Removes members that are null: in what a client writes, null means absent.
@@ -33,72 +28,6 @@ pub(crate) fn drop_nulls(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(drop_nulls),
         _ => {}
-    }
-}
-
-/// More duplicates than this are not listed.
-const LISTED: usize = 20;
-
-struct Strict<'a> {
-    path: String,
-    duplicates: &'a mut Vec<String>,
-}
-
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
-        from.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
-    }
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
-    }
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(Strict {
-            path: format!("{}[{}]", self.path, items.len()),
-            duplicates: self.duplicates,
-        })? {
-            items.push(item);
-        }
-        Ok(Value::Array(items))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
-        while let Some(name) = map.next_key::<String>()? {
-            let path = if self.path.is_empty() { name.clone() } else { format!("{}.{name}", self.path) };
-            if members.contains_key(&name) && self.duplicates.len() < LISTED {
-                self.duplicates.push(path.clone());
-            }
-            let value = map.next_value_seed(Strict { path, duplicates: self.duplicates })?;
-            members.insert(name, value);
-        }
-        Ok(Value::Object(members))
     }
 }
 

@@ -56,6 +56,14 @@ impl Sessions {
         Ok(Member { name: name.to_owned(), uid: uid.to_owned(), created: stored.created })
     }
 
+    /// Whether a credential is still the node's own: `record` is the key of its record. To be asked once the session is
+    /// in the registry, where whoever gives the node another credential ends it.
+    pub(super) async fn is_current(&self, node: &str, record: &str) -> Result<bool, ApiError> {
+        let held = self.0.objects.store.get(key(node).as_bytes()).await.map_err(store_error)?;
+        let pointer = held.and_then(|held| serde_json::from_slice::<Pointer>(&held.value).ok());
+        Ok(pointer.is_some_and(|pointer| pointer.token == record))
+    }
+
     /// Removes what was kept for a Node that is gone. It was worth nothing from the moment the Node went.
     pub(super) async fn forget(&self, node: &str, uid: &str) {
         if let Err(error) = self.try_forget(node, uid).await {

@@ -10,8 +10,8 @@ use http::{Method, StatusCode};
 
 use super::{Sessions, session};
 use crate::error::ApiError;
-use crate::identity::Role;
-use crate::routes::{decode_json, protocols, read_body, wants_websocket};
+use crate::identity::{Role, Tokens};
+use crate::routes::{bearer, decode_json, protocols, read_body, wants_websocket};
 use crate::server::Server;
 
 /// A session is idle most of its life, and there are thousands.
@@ -113,6 +113,7 @@ async fn open_session(
         return Err(ApiError::forbidden(Kind::Node, node, "this credential is of another node"));
     }
     let member = sessions.member(name, uid)?;
+    let record = Tokens::key(&bearer(&parts.headers).unwrap_or_default());
     if !wants_websocket(&parts.headers) || !protocols(&parts.headers).any(|offered| offered == SUBPROTOCOL) {
         return Err(ApiError::bad_request(format!(
             "a session is a WebSocket with subprotocol {SUBPROTOCOL}"
@@ -138,7 +139,7 @@ async fn open_session(
         .write_buffer_size(0)
         .max_write_buffer_size(WRITE_BUFFER)
         .on_upgrade(move |stream| async move {
-            session::serve(sessions, member, stream).await;
+            session::serve(sessions, (member, record), stream).await;
             drop((socket, task));
         }))
 }

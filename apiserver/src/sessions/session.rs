@@ -108,12 +108,12 @@ struct Session {
     requests: Requests,
 }
 
-/// Holds a session on a socket until it ends.
-pub(super) async fn serve(sessions: Sessions, member: Member, socket: WebSocket) {
+/// Holds a session on a socket until it ends. `record` is the key of the credential it was opened with.
+pub(super) async fn serve(sessions: Sessions, (member, record): (Member, String), socket: WebSocket) {
     let (sink, incoming) = socket.split();
     let (out, writer) = outgoing::open(sink, sessions.0.bounds.heartbeat * STUCK);
     let mut writing: BoxFuture<'static, ()> = Box::pin(writer.run());
-    let end = admit(&sessions, &member, incoming, (&out, &mut writing)).await;
+    let end = admit(&sessions, (&member, &record), incoming, (&out, &mut writing)).await;
     tracing::info!(node = member.name, reason = end.reason, "a session ended");
     if !end.told {
         return;
@@ -135,7 +135,7 @@ type Down<'a> = (&'a Outgoing, &'a mut BoxFuture<'static, ()>);
 /// Greets an agent, waits for its turn and lets it in.
 async fn admit(
     sessions: &Sessions,
-    member: &Member,
+    (member, record): (&Member, &str),
     mut incoming: SplitStream<WebSocket>,
     down: Down<'_>,
 ) -> End {
@@ -162,7 +162,7 @@ async fn admit(
     let same = hello.store_epoch.as_ref() == Some(&sessions.0.objects.epoch)
         && hello.node_uid.as_ref() == Some(&member.uid);
     let downward = Downward::new(hello.desired_revision.filter(|_| same), turn);
-    let end = match begin(sessions, member, &handle, (&hello, down.0)).await {
+    let end = match begin(sessions, (member, record), &handle, (&hello, down.0)).await {
         Err(end) => end,
         Ok(clerk) => {
             let mut session = Session {
@@ -207,13 +207,16 @@ async fn hello(incoming: &mut SplitStream<WebSocket>) -> Result<Hello, End> {
 /// Says in the Node that its agent is here, and welcomes it.
 async fn begin(
     sessions: &Sessions,
-    member: &Member,
+    (member, record): (&Member, &str),
     handle: &Handle,
     (hello, out): (&Hello, &Outgoing),
 ) -> Result<Clerk, End> {
     let wire = negotiate(WIRE_VERSION, hello.wire)?;
     let trouble =
         |error: crate::error::ApiError| End::later(format!("the session cannot begin now: {error}"));
+    if !sessions.is_current(&member.name, record).await.map_err(trouble)? {
+        return Err(End::because("the node has another credential by now"));
+    }
     let clerk =
         Clerk::open(sessions.clone(), member.clone(), handle.ending.clone()).await.map_err(trouble)?;
     let now = sessions.0.objects.world.clock.now();
