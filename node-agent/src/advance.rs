@@ -86,7 +86,7 @@ impl Agent {
         if too_late(&claim, now) {
             return self.skip(&claim, "StartingDeadline", "it could not start within its starting deadline");
         }
-        let spec = match launch::run_spec(&claim, &self.config.node_name, &self.materials) {
+        let spec = match launch::run_spec(&claim, &self.config, &self.materials) {
             Ok(spec) => spec,
             Err(LaunchError::ConfigMissing(missing)) => {
                 let message = missing.to_string();

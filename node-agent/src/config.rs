@@ -13,4 +13,9 @@ pub struct Config {
     pub boot_id: String,
     /// Where journal, desired state, secrets and run directories are; made with mode 0700.
     pub data_dir: PathBuf,
+    /// `PATH` of every run that sets none of its own.
+    pub search_path: String,
 }
+
+/// Where programs are looked for if the agent itself was started without a `PATH`.
+pub(crate) const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -101,18 +101,17 @@ fn text_of(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The whole environment: what every run has, then `envFrom`, then `env`; a later name wins.
+/// The whole environment: `base`, which every run of a user has, then `envFrom`, then `env`; a later name wins.
 pub(crate) fn build(
     names: &Names<'_>,
     process: &Process,
     materials: &Materials,
-    user: &BTreeMap<&'static str, String>,
+    base: &BTreeMap<&'static str, String>,
 ) -> Result<Vec<(String, String)>, ConfigMissing> {
     let claim = names.claim;
     let mut env: BTreeMap<String, String> =
-        user.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        base.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let mut put = |name: &str, value: String| env.insert(name.to_owned(), value);
-    put("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
     for source in &process.env_from {
         let prefix = source.prefix.as_deref().unwrap_or_default();
         let (kind, reference) = match (&source.secret_ref, &source.config_map_ref) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use drover_spawn::users::User;
 use drover_spawn::{OutputLimits, RunSpec, cgroup};
 
+use crate::config::Config;
 use crate::environment::{self, ConfigMissing, Names};
 use crate::ledger::Claim;
 use crate::materials::Materials;
@@ -33,11 +34,11 @@ pub(crate) struct Resolved {
 /// Substitutes and resolves all that a claim's template refers to.
 pub(crate) fn resolve(
     claim: &Claim,
-    node_name: &str,
+    config: &Config,
     materials: &Materials,
 ) -> Result<Resolved, LaunchError> {
     let process = &claim.template.process;
-    let names = Names::new(claim, node_name);
+    let names = Names::new(claim, &config.node_name);
     let argv = match &process.script {
         Some(script) => {
             let mut argv =
@@ -53,7 +54,9 @@ pub(crate) fn resolve(
     if argv.is_empty() {
         return Err(LaunchError::Invalid("the template has neither command nor script".into()));
     }
-    let env = environment::build(&names, process, materials, &user_variables(process.user.as_deref())?)?;
+    let mut base = user_variables(process.user.as_deref())?;
+    base.insert("PATH", config.search_path.clone());
+    let env = environment::build(&names, process, materials, &base)?;
     let working_dir = process.working_dir.as_deref().map(|dir| names.substitute(dir)).transpose()?;
     Ok(Resolved { argv, env, working_dir })
 }
@@ -61,11 +64,11 @@ pub(crate) fn resolve(
 /// The spec for a claim's keeper.
 pub(crate) fn run_spec(
     claim: &Claim,
-    node_name: &str,
+    config: &Config,
     materials: &Materials,
 ) -> Result<RunSpec, LaunchError> {
     let process = &claim.template.process;
-    let resolved = resolve(claim, node_name, materials)?;
+    let resolved = resolve(claim, config, materials)?;
     let mut spec = RunSpec::new(&claim.run_uid, resolved.argv);
     spec.env = resolved.env;
     spec.working_dir = resolved.working_dir.map(Into::into);

@@ -12,7 +12,7 @@ use drover_world::{Disk, RealDisk, World};
 use tokio::sync::oneshot;
 
 use crate::agent::Agent;
-use crate::config::Config;
+use crate::config::{Config, SEARCH_PATH};
 use crate::credential::Credential;
 use crate::handle::AgentError;
 use crate::host::{Host, RealHost};
@@ -32,6 +32,9 @@ pub struct NodeOptions {
     pub node_name: String,
     /// Where all its state lies; made with mode 0700.
     pub data_dir: PathBuf,
+    /// `PATH` of every run that sets none of its own; the agent's own one, so that what its operator can start by name
+    /// a run can, too.
+    pub search_path: String,
     /// Lets the host join, when it has no credential or the server no longer knows it.
     pub join_token: Option<String>,
     /// A credential from elsewhere, for a server's own node; used instead of a stored one, and not stored.
@@ -57,6 +60,7 @@ impl NodeOptions {
             node_name: node_name.into(),
             // A keeper has a working directory of its own. One that has none to be absolute by stays as it is.
             data_dir: std::path::absolute(&data_dir).unwrap_or(data_dir),
+            search_path: std::env::var("PATH").unwrap_or_else(|_| SEARCH_PATH.to_owned()),
             join_token: None,
             credential: None,
             labels: BTreeMap::new(),
@@ -135,6 +139,7 @@ pub async fn run_node(options: NodeOptions, shutdown: impl Future<Output = ()>) 
             node_uid: credential.node_uid.clone(),
             boot_id: boot_id.clone(),
             data_dir: options.data_dir.clone(),
+            search_path: options.search_path.clone(),
         };
         let (agent, handle) =
             Agent::open(config, options.world.clone(), Arc::clone(&options.disk), Arc::clone(&host))?;

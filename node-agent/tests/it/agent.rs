@@ -104,6 +104,7 @@ impl Running {
             node_uid: "node-uid".into(),
             boot_id: boot_id.to_owned(),
             data_dir: data_dir.to_owned(),
+            search_path: "/usr/bin:/bin".to_owned(),
         };
         let host = Arc::new(RealHost::new(keeper));
         let (agent, handle) = Agent::open(config, World::system(), Arc::new(RealDisk), host).unwrap();

@@ -7,7 +7,7 @@ use drover_types::Kind;
 use serde_json::{Value, json};
 
 use crate::drover::{Said, drover};
-use crate::serving::{Api, serve};
+use crate::serving::{Api, still};
 
 const NAMESPACE: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: web}\n";
 
@@ -26,7 +26,7 @@ fn apply(at: &Path, documents: &[&str], args: &[&str]) -> Said {
 fn a_refusal_that_only_the_server_knows_leaves_everything_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     let said = apply(at, &[&timer("default", "good"), &timer("nowhere", "lost")], &[]);
     assert_eq!((said.code, said.stdout.as_str()), (Some(1), ""));
     assert!(said.stderr.contains("namespaces \"nowhere\" not found"), "{}", said.stderr);
@@ -47,7 +47,7 @@ fn a_refusal_that_only_the_server_knows_leaves_everything_as_it_was() {
 fn a_set_may_make_the_namespace_it_uses_in_any_order_and_may_be_applied_again() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     let set = [&timer("web", "beat")[..], NAMESPACE];
     let words = |word: &str| format!("namespace/web {word}\ntimer/beat {word}\n");
     for (args, word) in [
@@ -69,7 +69,7 @@ fn a_set_may_make_the_namespace_it_uses_in_any_order_and_may_be_applied_again() 
 fn what_others_wrote_into_an_object_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     apply(at, &[&timer("default", "beat")], &[]);
     let api = Api::new(at);
     let mut beat = api.get(Kind::Timer, "beat");
@@ -87,7 +87,7 @@ fn what_others_wrote_into_an_object_is_kept() {
 fn many_objects_are_applied_and_told_in_the_order_of_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     let timers: Vec<String> = (0..100).rev().map(|n| timer("default", &format!("t{n:03}"))).collect();
     let said = apply(at, &timers.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
     let want: String = (0..100).rev().map(|n| format!("timer/t{n:03} created\n")).collect();
@@ -98,7 +98,7 @@ fn many_objects_are_applied_and_told_in_the_order_of_the_file() {
 fn a_namespace_on_the_command_line_and_another_in_the_file_cannot_both_be_meant() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     let said = apply(at, &[&timer("web", "beat")], &["-n", "default"]);
     assert_eq!(said.code, Some(1));
     assert!(said.stderr.contains("a.yaml:5:14") && said.stderr.contains("--namespace"), "{}", said.stderr);

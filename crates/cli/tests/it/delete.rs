@@ -6,7 +6,7 @@ use drover_types::Kind;
 use serde_json::{Value, json};
 
 use crate::drover::{begin, drover};
-use crate::serving::{Api, serve};
+use crate::serving::{Api, still};
 
 fn config(name: &str, finalizers: &[&str]) -> Value {
     json!({"metadata": {"name": name, "labels": {"n": name}, "finalizers": finalizers}})
@@ -16,7 +16,7 @@ fn config(name: &str, finalizers: &[&str]) -> Value {
 fn objects_go_by_name_by_selector_by_file_and_all_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     let api = Api::new(at);
     for name in ["a", "b", "c", "d", "e"] {
         api.create(Kind::ConfigMap, &config(name, &[]));
@@ -44,7 +44,7 @@ fn objects_go_by_name_by_selector_by_file_and_all_at_once() {
 fn a_delete_waits_until_the_last_finalizer_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     let api = Api::new(at);
     api.create(Kind::ConfigMap, &config("held", &["example.com/hold"]));
     let said = drover(at, &["delete", "cm", "held", "--wait=false"]);
@@ -69,7 +69,7 @@ fn a_delete_waits_until_the_last_finalizer_is_gone() {
 fn cascade_says_what_becomes_of_what_an_object_owns() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     let api = Api::new(at);
     for (how, finalizer) in [("foreground", "foregroundDeletion"), ("orphan", "orphan")] {
         api.create(Kind::ConfigMap, &config(how, &[]));

@@ -4,7 +4,7 @@ use drover_types::Kind;
 use serde_json::{Value, json};
 
 use crate::drover::drover;
-use crate::serving::{Api, serve};
+use crate::serving::{Api, still};
 
 /// Without what differs from run to run: instants and ages of the objects themselves.
 fn steady(said: &str) -> String {
@@ -16,7 +16,7 @@ fn steady(said: &str) -> String {
 fn a_timer_is_described_down_to_the_output_of_its_runs() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     let api = Api::new(at);
     let beat = api.create(
         Kind::Timer,
@@ -78,7 +78,7 @@ fn a_timer_is_described_down_to_the_output_of_its_runs() {
 fn a_node_is_described_with_what_it_runs() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     let api = Api::new(at);
     api.create(
         Kind::Node,

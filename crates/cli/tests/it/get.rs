@@ -4,7 +4,7 @@ use drover_types::Kind;
 use serde_json::{Value, json};
 
 use crate::drover::drover;
-use crate::serving::{Api, serve};
+use crate::serving::{Api, still};
 
 /// The cells of a table, by runs of three spaces.
 fn cells(table: &str) -> Vec<Vec<&str>> {
@@ -36,7 +36,7 @@ fn run(name: &str, node: &str, phase: &str) -> Value {
 fn a_table_shows_what_the_status_counts() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     let api = Api::new(at);
     let mut beat = timer("beat");
     beat["status"] = json!({"observedGeneration": 1, "desired": 3, "ready": 2, "failing": 1, "active": 0,
@@ -61,7 +61,7 @@ fn a_table_shows_what_the_status_counts() {
 fn data_is_printed_in_every_format_that_kubectl_has() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     let api = Api::new(at);
     for name in ["b", "a"] {
         api.create(Kind::Timer, &timer(name));
@@ -96,7 +96,7 @@ fn data_is_printed_in_every_format_that_kubectl_has() {
 fn what_is_there_is_printed_and_what_is_not_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     Api::new(at).create(Kind::Timer, &timer("a"));
     let said = drover(at, &["get", "timer", "x", "a", "y", "-o", "name"]);
     assert_eq!((said.code, said.stdout.as_str()), (Some(1), "timer/a\n"));
@@ -116,7 +116,7 @@ fn what_is_there_is_printed_and_what_is_not_is_an_error() {
 fn a_secret_is_listed_without_its_values() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     Api::new(at).create(Kind::Secret, &json!({"metadata": {"name": "s"}, "stringData": {"k": "hunter2"}}));
     for args in [&["get", "secrets", "-o", "wide"][..], &["describe", "secret", "s"]] {
         let said = drover(at, args);
@@ -129,7 +129,7 @@ fn a_secret_is_listed_without_its_values() {
 fn events_come_in_the_order_in_which_they_happened() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     let api = Api::new(at);
     for (name, about, minute) in [("e1", "beat", 5), ("e2", "beat", 3), ("e3", "other", 4)] {
         api.create(

@@ -4,11 +4,15 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
+use drover_apiserver::{Server, ServerOptions};
 use drover_client::{Client, ClientConfig, FromKubeconfig};
 use drover_manifest::{Limits, decode_value};
+use drover_store::{Options, SqliteStore};
 use drover_types::{Kind, Scope};
-use serde_json::Value;
+use drover_world::World;
+use serde_json::{Value, json};
 
 /// A running server; it is killed when this goes.
 pub(crate) struct Served(Child);
@@ -28,7 +32,7 @@ pub(crate) fn serve(folder: &Path) -> Served {
 /// Starts a server on an address.
 pub(crate) fn serve_on(folder: &Path, address: &str) -> Served {
     let mut child = Command::new(env!("CARGO_BIN_EXE_drover"))
-        .args(["server", "--data-dir", ".drover", "--listen", address])
+        .args(["server", "--no-agent", "--data-dir", ".drover", "--listen", address])
         .current_dir(folder)
         .env_clear()
         .stdout(Stdio::piped())
@@ -38,6 +42,47 @@ pub(crate) fn serve_on(folder: &Path, address: &str) -> Served {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
     assert!(first.starts_with("listening on https://127.0.0.1:"), "{first:?}");
     Served(child)
+}
+
+/// An apiserver alone, in this process: nobody writes a status but the test. It ends when this goes.
+pub(crate) struct Still {
+    server: Server,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Drop for Still {
+    fn drop(&mut self) {
+        self.server.stop();
+    }
+}
+
+/// Starts an apiserver on a free port, without a reconciler and an agent.
+pub(crate) fn still(folder: &Path) -> Still {
+    let data_dir = folder.join(".drover");
+    fs::create_dir(&data_dir).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (server, address) = runtime.block_on(async {
+        let world = World::system();
+        let random = world.clone();
+        let store = SqliteStore::open(&data_dir, Options::new(move || random.uuid_v4().as_u128())).unwrap();
+        let options = ServerOptions::new(&data_dir, vec!["127.0.0.1".into()]);
+        let server = Server::start(Arc::new(store), world, options).await.unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = server.clone();
+        tokio::spawn(async move { serving.serve(listener).await });
+        (server, address)
+    });
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "drover",
+        "clusters": [{"name": "drover", "cluster": {
+            "server": format!("https://{address}"), "certificate-authority": "ca.crt",
+        }}],
+        "users": [{"name": "admin", "user": {"token": server.admin_token()}}],
+        "contexts": [{"name": "drover", "context": {"cluster": "drover", "user": "admin"}}],
+    });
+    fs::write(data_dir.join("kubeconfig"), config.to_string()).unwrap();
+    Still { server, _runtime: runtime }
 }
 
 /// The API of the server in `folder`.

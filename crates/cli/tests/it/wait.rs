@@ -4,7 +4,7 @@ use drover_types::Kind;
 use serde_json::{Value, json};
 
 use crate::drover::{begin, drover};
-use crate::serving::{Api, serve};
+use crate::serving::{Api, still};
 
 fn timer(name: &str) -> Value {
     json!({
@@ -24,7 +24,7 @@ fn ready(status: &str) -> Value {
 fn a_wait_ends_when_the_condition_comes() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     let api = Api::new(at);
     let beat = api.create(Kind::Timer, &timer("beat"));
     let mut wait = begin(at, &["wait", "timer/beat", "--for=condition=Ready", "--timeout=10m"]);
@@ -38,7 +38,7 @@ fn a_wait_ends_when_the_condition_comes() {
 fn a_wait_in_vain_says_what_there_is_instead() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     let api = Api::new(at);
     let beat = api.create(Kind::Timer, &timer("beat"));
     api.set_status(Kind::Timer, &beat, ready("False"));
@@ -59,7 +59,7 @@ fn a_wait_in_vain_says_what_there_is_instead() {
 fn several_objects_are_waited_for_until_all_hold() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let _server = serve(at);
+    let _server = still(at);
     let api = Api::new(at);
     let (a, b) = (api.create(Kind::Timer, &timer("a")), api.create(Kind::Timer, &timer("b")));
     api.set_status(Kind::Timer, &b, ready("True"));
