@@ -91,19 +91,24 @@ impl Writer<'_> {
 
     async fn create(&self, assignment: &Assignment) -> Result<Told, Error> {
         let namespace = assignment.metadata.namespace.clone().unwrap_or_default();
-        let api = &self.shared.api;
+        let (api, index) = (&self.shared.api, &self.shared.index);
+        index.assignments.ask(assignment);
         match api.create(Kind::Assignment, &namespace, assignment).await {
             Ok(made) => {
-                self.shared.index.assignments.assume(made);
+                index.assignments.assume(made);
                 Ok(Told::Created { node: assignment.spec.node_name.clone() })
             }
             // Made before, by this process or by one that was killed.
             Err(error) if error.is_already_exists() => self.recognise(assignment).await,
             // The namespace is going, or gone, and the workload with it.
-            Err(_) if self.shared.index.graph.is_terminating(&namespace) => Ok(Told::Nothing),
+            Err(error) if error.api().is_some() && index.graph.is_terminating(&namespace) => {
+                index.assignments.refused(assignment);
+                Ok(Told::Nothing)
+            }
             Err(error) => {
                 let error = Error::from(error);
                 if !error.is_general() {
+                    index.assignments.refused(assignment);
                     self.tell_failure(&assignment.spec.node_name, &error);
                 }
                 Err(error)
@@ -113,8 +118,10 @@ impl Writer<'_> {
 
     async fn recognise(&self, wanted: &Assignment) -> Result<Told, Error> {
         let key = key_of(&wanted.metadata);
+        self.shared.index.assignments.refused(wanted);
         let Some(found) = self.shared.api.get::<Assignment>(Kind::Assignment, &key).await? else {
-            return Ok(Told::Nothing);
+            // Its end wakes nobody for this workload.
+            return Err(Error::Freed(key.name));
         };
         if found.spec.workload_ref.uid != wanted.spec.workload_ref.uid {
             let error = Error::Namesake(key.name);

@@ -152,6 +152,14 @@ impl Fleet {
         serde_json::from_value(made["metadata"].clone()).unwrap()
     }
 
+    /// Changes an object in a way that means nothing, if it is still there: an alarm of the reconciler is set by a
+    /// clock that a test does not move.
+    pub(crate) async fn touch(&self, kind: Kind, key: &Key) {
+        let change = json!({"metadata": {"labels": {"touched": next_number().to_string()}}});
+        let touched = self.client.patch::<_, Value>(&Self::path(kind, key), PatchKind::Merge, &change).await;
+        assert!(touched.is_ok() || touched.is_err_and(|error| error.is_not_found()));
+    }
+
     pub(crate) async fn status(&self, kind: Kind, key: &Key, status: Value) {
         let path = format!("{}/status", Self::path(kind, key));
         let _: Value = self.client.patch(&path, PatchKind::Merge, &json!({"status": status})).await.unwrap();

@@ -1,5 +1,6 @@
 //! Who gets what, as nodes come, go and change.
 
+use drover_plan::fleet::assignment::assignment_name;
 use drover_types::Kind;
 use serde_json::{Value, json};
 
@@ -22,6 +23,28 @@ async fn every_matching_node_gets_exactly_one_assignment_and_so_does_one_that_jo
     assert_eq!(held[0].metadata.owner_references[0].kind, "Timer");
     assert_eq!(held[0].spec.timer.as_ref().unwrap().placement, None);
     assert_eq!(fleet.seen.most_made(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_placed_is_told_and_tried_again() {
+    let fleet = Fleet::without_reconciler().await;
+    let node = fleet.join("a", json!({})).await;
+    let owner = fleet.post(Kind::Timer, "default", timer("t", Value::Null)).await;
+    let other = fleet.post(Kind::Timer, "default", timer("other", json!({"nodeName": "none"}))).await;
+    // Somebody took the name.
+    let name = assignment_name(&owner, &node);
+    let squatter = json!({
+        "metadata": {"name": name, "finalizers": ["a.b/c"]}, "spec": {
+            "nodeName": "a", "workloadRef": {"kind": "Timer", "name": "other", "uid": other.uid},
+            "timer": {"every": "1h", "template": {"process": {"command": ["/bin/true"]}}},
+        },
+    });
+    fleet.post(Kind::Assignment, "default", squatter).await;
+    let mut fleet = fleet;
+    fleet.start(crate::fleet::options());
+    fleet.until("it was told", |seen| seen.told("Timer", "t").iter().any(|e| e.0 == "FailedCreate")).await;
+    fleet.ended(&name).await;
+    fleet.until("a has t", |seen| seen.nodes_of("t") == ["a"]).await;
 }
 
 #[tokio::test]
