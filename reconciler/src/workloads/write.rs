@@ -1,4 +1,4 @@
-//! Carries out a plan: deletes, then a second look at nodes that were taken for silent, then updates and creates.
+//! Carries out a plan: deletes, then updates and creates; before each, a second look at nodes taken for silent.
 
 use drover_client::Key;
 use drover_plan::fleet::assignment::{Workload, is_for};
@@ -28,6 +28,12 @@ pub(super) async fn carry_out(
     let (deletes, writes): (Vec<&Action>, Vec<&Action>) =
         plan.actions.iter().partition(|action| matches!(action, Action::Delete { .. }));
     let writer = Writer { shared, workload, loaded };
+    if plan.actions.is_empty() {
+        return Ok(());
+    }
+    for node in &plan.silent {
+        still_silent(shared, node).await?;
+    }
     let deleted = writer.run(deletes).await?;
     if writes.iter().any(|action| matches!(action, Action::Create(_))) {
         for node in &plan.silent {
@@ -42,8 +48,7 @@ pub(super) async fn carry_out(
 /// A node that came back meanwhile may run what was about to be placed elsewhere.
 async fn still_silent(shared: &Shared, name: &str) -> Result<(), Error> {
     let Some(node) = shared.fresh_node(name).await? else { return Ok(()) };
-    let connected = node.status.as_ref().and_then(|s| s.session.as_ref()).is_some_and(|s| s.connected);
-    if connected || unknown_since(&node).is_none() { Err(Error::NodeSpoke(name.to_owned())) } else { Ok(()) }
+    if unknown_since(&node).is_none() { Err(Error::NodeSpoke(name.to_owned())) } else { Ok(()) }
 }
 
 struct Writer<'a> {

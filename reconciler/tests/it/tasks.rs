@@ -4,7 +4,9 @@ use drover_types::Kind;
 use drover_types::kinds::task::TaskStatus;
 use serde_json::{Value, json};
 
-use crate::fleet::{Fleet, Seen, holds, key, task};
+use crate::fleet::{Fleet, holds, key};
+use crate::manifests::task;
+use crate::seen::Seen;
 
 fn status(seen: &Seen, name: &str) -> TaskStatus {
     seen.tasks.get(&key(name)).and_then(|t| t.status.clone()).unwrap_or_default()
