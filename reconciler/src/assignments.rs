@@ -29,6 +29,10 @@ impl Controller for Assignments {
 
     async fn reconcile(shared: &Shared, key: &Key) -> Result<Next, Error> {
         let Some(held) = shared.index.assignments.get(key) else { return Ok(Next::Done) };
+        if held.metadata.uid.is_empty() {
+            // Only asked for so far. If it was made, the watch shows it and this is asked again.
+            return Ok(Next::Done);
+        }
         let name = &held.spec.node_name;
         let node = shared.view.nodes.get(&Key { namespace: String::new(), name: name.clone() });
         if node.is_some_and(|node| is_for(&held, &node)) {

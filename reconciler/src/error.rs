@@ -12,6 +12,9 @@ pub(crate) enum Error {
     /// The name of an Assignment is taken by one of another workload.
     #[error("the name {0} is taken by an object of another workload")]
     Namesake(String),
+    /// What had the name of an Assignment was gone when it was looked at.
+    #[error("the name {0} was taken and is free again")]
+    Freed(String),
     /// A status cannot be written as JSON.
     #[error("a status cannot be written as JSON")]
     Encode(#[source] serde_json::Error),
@@ -22,7 +25,7 @@ impl Error {
     pub(crate) fn is_expected(&self) -> bool {
         match self {
             Self::Client(error) => error.is_conflict() || error.is_not_found(),
-            Self::NodeSpoke(_) => true,
+            Self::NodeSpoke(_) | Self::Freed(_) => true,
             Self::Namesake(_) | Self::Encode(_) => false,
         }
     }
@@ -31,7 +34,7 @@ impl Error {
     pub(crate) fn is_general(&self) -> bool {
         match self {
             Self::Client(error) => error.is_transient() || error.is_unauthorized(),
-            Self::NodeSpoke(_) | Self::Namesake(_) | Self::Encode(_) => false,
+            Self::NodeSpoke(_) | Self::Namesake(_) | Self::Freed(_) | Self::Encode(_) => false,
         }
     }
 }

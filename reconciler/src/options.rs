@@ -13,8 +13,10 @@ pub struct Options {
     pub parallel_writes: usize,
     /// How often everything is looked at although nothing happened.
     pub resync: Duration,
-    /// How long changes are gathered that only add up in a status.
+    /// How long changes are gathered that add up in a decision or a status.
     pub coalesce: Duration,
+    /// How long changes are gathered that only move times and counts of what runs on.
+    pub refresh: Duration,
     /// The longest wait after failures.
     pub max_backoff: Duration,
     /// How long work under way may go on after the shutdown.
@@ -39,6 +41,7 @@ impl Default for Options {
             parallel_writes: 16,
             resync: Duration::from_secs(600),
             coalesce: Duration::from_millis(100),
+            refresh: Duration::from_secs(1),
             max_backoff: Duration::from_secs(10),
             drain: Duration::from_secs(5),
             event_burst: 25,

@@ -100,7 +100,7 @@ impl Reconciler {
     fn start(self) -> Arc<Shared> {
         let Self { client, world, options, stats } = self;
         let queues = Arc::new(Queues::new(&options, &world.entropy));
-        let scene = Scene::new(&queues, options.coalesce);
+        let scene = Scene::new(&queues, &options);
         let view = View::start(&client, &scene);
         let recorder = Recorder::new(&queues, &world, &stats, &options);
         Arc::new(Shared {

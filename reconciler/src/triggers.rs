@@ -16,8 +16,10 @@ use crate::view::{HasMeta, Id, Index, SeenEvent, SlimRun, is_open, slot_of};
 pub(crate) struct Scene {
     pub(crate) index: Arc<Index>,
     pub(crate) queues: Arc<Queues>,
-    /// How long changes are gathered that only add up.
+    /// How long changes are gathered that add up.
     pub(crate) coalesce: Duration,
+    /// How long changes are gathered that decide nothing.
+    pub(crate) refresh: Duration,
 }
 
 /// Whether anything but status changed.
@@ -37,8 +39,20 @@ fn workload<T: HasMeta>(scene: &Scene, kind: Kind, change: &Change<'_, T>) {
         let _ = scene.queues.workloads.add(key);
     } else {
         // Its own status, most likely; if somebody else wrote that, it is put right.
-        let _ = scene.queues.workloads.add_after(key, scene.coalesce);
+        let _ = scene.queues.workloads.add_after(key, scene.refresh);
     }
+}
+
+/// Whether a change of an Assignment may turn anything about its workload, beside times and counts.
+fn is_news(change: &Change<'_, Assignment>) -> bool {
+    let (Some(old), Some(new)) = (change.old, change.new) else { return true };
+    let says = |a: &Assignment| {
+        a.status.as_ref().map(|s| {
+            let conditions: Vec<_> = s.conditions.iter().map(|c| (c.type_.clone(), c.status)).collect();
+            (s.observed_generation, s.ready, s.last_phase, s.outcome, s.start_time, conditions)
+        })
+    };
+    is_new_wish(change) || old.spec != new.spec || says(old) != says(new)
 }
 
 /// A Timer changed.
@@ -71,7 +85,8 @@ pub(crate) fn assignment(scene: &Scene, change: &Change<'_, Assignment>) {
     let owner = &either.spec.workload_ref;
     if let Some(kind) = Kind::by_gvk(API_VERSION, &owner.kind) {
         let key = Key { namespace: change.key.namespace.clone(), name: owner.name.clone() };
-        let _ = scene.queues.workloads.add_after(WorkloadKey::One(kind, key), scene.coalesce);
+        let delay = if is_news(change) { scene.coalesce } else { scene.refresh };
+        let _ = scene.queues.workloads.add_after(WorkloadKey::One(kind, key), delay);
     }
     if change.new.is_some_and(|new| new.metadata.deletion_timestamp.is_some()) {
         let _ = scene.queues.assignments.add(change.key.clone());

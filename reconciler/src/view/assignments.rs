@@ -2,7 +2,8 @@
 //!
 //! A workload with a `count` must not be planned on a copy that lacks what was just created for it: a second choice
 //! on other nodes would be one too many. So the answer to a write is taken in at once, and a change from the watch
-//! that is older does not undo it.
+//! that is older does not undo it. What is about to be created is taken in before: if no answer comes, it is looked
+//! up before the workload is planned again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,8 +21,18 @@ const DOUBT_AFTER: Duration = Duration::from_secs(30);
 struct Entry {
     object: Arc<Assignment>,
     revision: u64,
-    /// When this process wrote it, until the watch shows it.
-    assumed: Option<Instant>,
+    origin: Origin,
+}
+
+/// How an entry is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// The watch showed it.
+    Watched,
+    /// The server answered a write with it, and the watch has not shown it yet.
+    Written(Instant),
+    /// It was asked for, and there is no answer.
+    Asked,
 }
 
 #[derive(Default)]
@@ -48,7 +59,7 @@ impl AssignmentIndex {
     pub(crate) fn observe(&self, change: &Change<'_, Assignment>) {
         let mut state = self.lock();
         match (change.new, change.old) {
-            (Some(new), _) => state.put(change.key, Arc::clone(new), None),
+            (Some(new), _) => state.put(change.key, Arc::clone(new), Origin::Watched),
             // A uid never comes back, but a later object of the same name may already be known.
             (None, Some(old)) => state.remove(change.key, &old.metadata.uid),
             (None, None) => {}
@@ -57,7 +68,22 @@ impl AssignmentIndex {
 
     /// Takes in the answer to a write.
     pub(crate) fn assume(&self, written: Assignment) {
-        self.lock().put(&key_of(&written.metadata), Arc::new(written), Some(Instant::now()));
+        let origin = Origin::Written(Instant::now());
+        self.lock().put(&key_of(&written.metadata), Arc::new(written), origin);
+    }
+
+    /// Takes in what is about to be created. It has no uid yet.
+    pub(crate) fn ask(&self, wanted: &Assignment) {
+        let key = key_of(&wanted.metadata);
+        let mut state = self.lock();
+        if !state.all.contains_key(&key) {
+            state.put(&key, Arc::new(wanted.clone()), Origin::Asked);
+        }
+    }
+
+    /// Forgets what was asked for and refused.
+    pub(crate) fn refused(&self, wanted: &Assignment) {
+        self.lock().remove(&key_of(&wanted.metadata), "");
     }
 
     /// Forgets what is known to be gone.
@@ -77,12 +103,16 @@ impl AssignmentIndex {
         keys.filter_map(|key| state.all.get(key)).map(|entry| Arc::clone(&entry.object)).collect()
     }
 
-    /// Those of a workload that were written a while ago and that the watch does not show.
+    /// Those of a workload that were asked for without an answer, or written a while ago and never shown by the watch.
     pub(crate) fn doubtful(&self, uid: &str) -> Vec<Arc<Assignment>> {
         let state = self.lock();
         let keys = state.by_workload.get(uid).into_iter().flatten();
         keys.filter_map(|key| state.all.get(key))
-            .filter(|entry| entry.assumed.is_some_and(|since| since.elapsed() >= DOUBT_AFTER))
+            .filter(|entry| match entry.origin {
+                Origin::Watched => false,
+                Origin::Written(since) => since.elapsed() >= DOUBT_AFTER,
+                Origin::Asked => true,
+            })
             .map(|entry| Arc::clone(&entry.object))
             .collect()
     }
@@ -99,18 +129,19 @@ impl AssignmentIndex {
 }
 
 impl State {
-    fn put(&mut self, key: &Key, object: Arc<Assignment>, assumed: Option<Instant>) {
+    fn put(&mut self, key: &Key, object: Arc<Assignment>, origin: Origin) {
         let revision = revision(&object);
         if let Some(held) = self.all.get(key) {
-            let older = held.revision > revision;
-            if older && (assumed.is_some() || held.assumed.is_some()) {
+            // Two things that the watch shows come in order, also where a restored store counts from less.
+            let in_order = origin == Origin::Watched && held.origin == Origin::Watched;
+            if held.revision > revision && !in_order {
                 return;
             }
             self.unlink(key);
         }
         self.by_workload.entry(object.spec.workload_ref.uid.clone()).or_default().insert(key.clone());
         self.by_node.entry(object.spec.node_name.clone()).or_default().insert(key.clone());
-        self.all.insert(key.clone(), Entry { object, revision, assumed });
+        self.all.insert(key.clone(), Entry { object, revision, origin });
     }
 
     fn remove(&mut self, key: &Key, uid: &str) {
@@ -187,6 +218,20 @@ mod tests {
         show(&index, Some(assignment("old", 3)), None);
         assert_eq!(index.of_workload("w")[0].metadata.uid, "new");
         assert_eq!(index.on_node("x"), [key()]);
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_for_without_an_answer_is_doubted_until_there_is_one() {
+        let index = AssignmentIndex::default();
+        index.ask(&assignment("", 0));
+        assert_eq!(index.doubtful("w").len(), 1);
+        index.assume(assignment("u", 9));
+        index.refused(&assignment("", 0));
+        assert_eq!((index.of_workload("w").len(), index.doubtful("w").len()), (1, 0));
+        show(&index, Some(assignment("u", 9)), None);
+        index.ask(&assignment("", 0));
+        index.refused(&assignment("", 0));
+        assert!(index.of_workload("w").is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ use drover_types::kinds::{Namespace, Node, NodePool, Service, Task, Timer};
 use drover_types::{Kind, ObjectMeta};
 use serde::de::DeserializeOwned;
 
+use crate::options::Options;
 use crate::queues::Queues;
 use crate::triggers::{self, Scene};
 
@@ -134,7 +135,8 @@ impl View {
 
 impl Scene {
     /// A new one.
-    pub(crate) fn new(queues: &Arc<Queues>, coalesce: std::time::Duration) -> Self {
-        Self { index: Arc::default(), queues: Arc::clone(queues), coalesce }
+    pub(crate) fn new(queues: &Arc<Queues>, options: &Options) -> Self {
+        let (coalesce, refresh) = (options.coalesce, options.refresh);
+        Self { index: Arc::default(), queues: Arc::clone(queues), coalesce, refresh }
     }
 }

@@ -104,15 +104,16 @@ fn decide(workload: Workload<'_>, loaded: &Loaded) -> Plan {
     placement::plan(workload, &nodes, &assignments, loaded.now)
 }
 
-/// Looks up what was written a while ago and was never seen since.
+/// Looks up what may have been written and was not seen since.
 async fn settle_doubts(shared: &Shared, uid: &str) -> Result<(), Error> {
     for doubtful in shared.index.assignments.doubtful(uid) {
         let key = key_of(&doubtful.metadata);
-        match shared.api.get::<Assignment>(Kind::Assignment, &key).await? {
-            Some(found) if found.metadata.uid == doubtful.metadata.uid => {
-                shared.index.assignments.assume(found);
-            }
-            _ => shared.index.assignments.forget(&key, &doubtful.metadata.uid),
+        let found = shared.api.get::<Assignment>(Kind::Assignment, &key).await?;
+        if found.as_ref().is_none_or(|found| found.metadata.uid != doubtful.metadata.uid) {
+            shared.index.assignments.forget(&key, &doubtful.metadata.uid);
+        }
+        if let Some(found) = found {
+            shared.index.assignments.assume(found);
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Carries out a plan: deletes, then a second look at nodes that were taken for silent, then updates and creates.
+//! Carries out a plan: deletes, then updates and creates; before each, a second look at nodes taken for silent.
 
 use drover_client::Key;
 use drover_plan::fleet::assignment::{Workload, is_for};
@@ -28,6 +28,12 @@ pub(super) async fn carry_out(
     let (deletes, writes): (Vec<&Action>, Vec<&Action>) =
         plan.actions.iter().partition(|action| matches!(action, Action::Delete { .. }));
     let writer = Writer { shared, workload, loaded };
+    if plan.actions.is_empty() {
+        return Ok(());
+    }
+    for node in &plan.silent {
+        still_silent(shared, node).await?;
+    }
     let deleted = writer.run(deletes).await?;
     if writes.iter().any(|action| matches!(action, Action::Create(_))) {
         for node in &plan.silent {
@@ -42,8 +48,7 @@ pub(super) async fn carry_out(
 /// A node that came back meanwhile may run what was about to be placed elsewhere.
 async fn still_silent(shared: &Shared, name: &str) -> Result<(), Error> {
     let Some(node) = shared.fresh_node(name).await? else { return Ok(()) };
-    let connected = node.status.as_ref().and_then(|s| s.session.as_ref()).is_some_and(|s| s.connected);
-    if connected || unknown_since(&node).is_none() { Err(Error::NodeSpoke(name.to_owned())) } else { Ok(()) }
+    if unknown_since(&node).is_none() { Err(Error::NodeSpoke(name.to_owned())) } else { Ok(()) }
 }
 
 struct Writer<'a> {
@@ -91,19 +96,24 @@ impl Writer<'_> {
 
     async fn create(&self, assignment: &Assignment) -> Result<Told, Error> {
         let namespace = assignment.metadata.namespace.clone().unwrap_or_default();
-        let api = &self.shared.api;
+        let (api, index) = (&self.shared.api, &self.shared.index);
+        index.assignments.ask(assignment);
         match api.create(Kind::Assignment, &namespace, assignment).await {
             Ok(made) => {
-                self.shared.index.assignments.assume(made);
+                index.assignments.assume(made);
                 Ok(Told::Created { node: assignment.spec.node_name.clone() })
             }
             // Made before, by this process or by one that was killed.
             Err(error) if error.is_already_exists() => self.recognise(assignment).await,
             // The namespace is going, or gone, and the workload with it.
-            Err(_) if self.shared.index.graph.is_terminating(&namespace) => Ok(Told::Nothing),
+            Err(error) if error.api().is_some() && index.graph.is_terminating(&namespace) => {
+                index.assignments.refused(assignment);
+                Ok(Told::Nothing)
+            }
             Err(error) => {
                 let error = Error::from(error);
                 if !error.is_general() {
+                    index.assignments.refused(assignment);
                     self.tell_failure(&assignment.spec.node_name, &error);
                 }
                 Err(error)
@@ -113,8 +123,10 @@ impl Writer<'_> {
 
     async fn recognise(&self, wanted: &Assignment) -> Result<Told, Error> {
         let key = key_of(&wanted.metadata);
+        self.shared.index.assignments.refused(wanted);
         let Some(found) = self.shared.api.get::<Assignment>(Kind::Assignment, &key).await? else {
-            return Ok(Told::Nothing);
+            // Its end wakes nobody for this workload.
+            return Err(Error::Freed(key.name));
         };
         if found.spec.workload_ref.uid != wanted.spec.workload_ref.uid {
             let error = Error::Namesake(key.name);

@@ -3,7 +3,8 @@
 use drover_types::Kind;
 use serde_json::{Value, json};
 
-use crate::fleet::{Fleet, key, node_key, options, service, timer};
+use crate::fleet::{Fleet, key, node_key, options};
+use crate::manifests::{service, timer};
 
 #[tokio::test]
 async fn a_reconciler_killed_anywhere_makes_nothing_twice_and_converges() {
@@ -29,7 +30,7 @@ async fn a_reconciler_killed_anywhere_makes_nothing_twice_and_converges() {
     assert_eq!(fleet.seen.most_made(), 1);
 }
 
-fn is_whole(seen: &crate::fleet::Seen) -> bool {
+fn is_whole(seen: &crate::seen::Seen) -> bool {
     ["t0", "t1", "t2"].iter().all(|t| seen.nodes_of(t).len() == 6) && seen.nodes_of("counted").len() == 2
 }
 

@@ -6,7 +6,8 @@ use drover_reconciler::Options;
 use drover_types::Kind;
 use serde_json::{Value, json};
 
-use crate::fleet::{Fleet, key, node_key, options, timer};
+use crate::fleet::{Fleet, key, node_key, options};
+use crate::manifests::timer;
 
 #[tokio::test]
 async fn the_same_event_is_counted_and_not_repeated() {

@@ -5,7 +5,8 @@ use drover_types::Kind;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
-use crate::fleet::{Fleet, holds, key, timer};
+use crate::fleet::{Fleet, holds, key};
+use crate::manifests::timer;
 
 const NODES: usize = 300;
 
@@ -26,7 +27,7 @@ async fn a_burst_of_reports_is_rolled_up_a_few_times_and_not_once_each() {
     fleet
         .until("it is Ready", |seen| {
             let status = seen.timers.get(&key("t")).and_then(|t| t.status.clone()).unwrap_or_default();
-            status.ready == 300 && holds(&status.conditions, "Ready")
+            usize::try_from(status.ready).unwrap() == NODES && holds(&status.conditions, "Ready")
         })
         .await;
     assert_eq!(fleet.seen.most_made(), 1);

@@ -4,7 +4,8 @@ use drover_client::Key;
 use drover_types::Kind;
 use serde_json::{Value, json};
 
-use crate::fleet::{Fleet, holds, key, node_key, timer};
+use crate::fleet::{Fleet, holds, key, node_key};
+use crate::manifests::timer;
 
 /// A node with a Timer and a finished Run of it.
 async fn placed() -> (Fleet, String) {
@@ -85,8 +86,8 @@ async fn a_terminating_namespace_is_emptied_and_waits_for_its_nodes() {
     fleet.post(Kind::ConfigMap, "shop", config.clone()).await;
     fleet.post(Kind::Secret, "shop", json!({"metadata": {"name": "s"}, "stringData": {"a": "b"}})).await;
     fleet.until("a has it", |seen| seen.nodes_of("t") == ["a"]).await;
-    let namespace = |seen: &crate::fleet::Seen| seen.namespaces.get(&node_key("shop"));
-    let conditions = |seen: &crate::fleet::Seen| {
+    let namespace = |seen: &crate::seen::Seen| seen.namespaces.get(&node_key("shop"));
+    let conditions = |seen: &crate::seen::Seen| {
         namespace(seen).and_then(|n| n.status.clone()).unwrap_or_default().conditions
     };
     fleet.until("it is Ready", |seen| holds(&conditions(seen), "Ready")).await;

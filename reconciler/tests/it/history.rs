@@ -4,7 +4,8 @@ use drover_types::Kind;
 use drover_types::kinds::run::RunPhase;
 use serde_json::{Value, json};
 
-use crate::fleet::{Fleet, key, timer};
+use crate::fleet::{Fleet, key};
+use crate::manifests::timer;
 
 #[tokio::test]
 async fn history_keeps_three_that_succeeded_and_three_that_did_not_per_node() {
@@ -33,7 +34,7 @@ async fn history_keeps_three_that_succeeded_and_three_that_did_not_per_node() {
         })
         .collect();
     let names =
-        |seen: &crate::fleet::Seen| seen.runs.list().into_iter().map(|(key, _)| key.name).collect::<Vec<_>>();
+        |seen: &crate::seen::Seen| seen.runs.list().into_iter().map(|(key, _)| key.name).collect::<Vec<_>>();
     fleet.until("the newest are left", |seen| names(seen) == kept).await;
     fleet.patch(Kind::Timer, &key("t"), json!({"spec": {"failedRunsHistoryLimit": 0}})).await;
     fleet

@@ -6,6 +6,8 @@ mod fleet;
 mod fleets;
 mod going;
 mod history;
+mod manifests;
 mod nodes;
 mod placement;
+mod seen;
 mod tasks;

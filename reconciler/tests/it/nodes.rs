@@ -3,7 +3,9 @@
 use drover_types::{ConditionStatus, Kind};
 use serde_json::{Value, json};
 
-use crate::fleet::{Fleet, Seen, holds, key, node_key, timer};
+use crate::fleet::{Fleet, holds, key, node_key};
+use crate::manifests::timer;
+use crate::seen::Seen;
 
 fn ready(seen: &Seen, name: &str) -> Option<ConditionStatus> {
     let node = seen.nodes.get(&node_key(name))?;

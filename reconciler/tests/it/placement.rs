@@ -1,9 +1,11 @@
 //! Who gets what, as nodes come, go and change.
 
+use drover_plan::fleet::assignment::assignment_name;
 use drover_types::Kind;
 use serde_json::{Value, json};
 
-use crate::fleet::{Fleet, holds, key, node_key, service, timer};
+use crate::fleet::{Fleet, holds, key, node_key};
+use crate::manifests::{service, timer};
 
 #[tokio::test]
 async fn every_matching_node_gets_exactly_one_assignment_and_so_does_one_that_joins() {
@@ -22,6 +24,28 @@ async fn every_matching_node_gets_exactly_one_assignment_and_so_does_one_that_jo
     assert_eq!(held[0].metadata.owner_references[0].kind, "Timer");
     assert_eq!(held[0].spec.timer.as_ref().unwrap().placement, None);
     assert_eq!(fleet.seen.most_made(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_placed_is_told_and_tried_again() {
+    let fleet = Fleet::without_reconciler().await;
+    let node = fleet.join("a", json!({})).await;
+    let owner = fleet.post(Kind::Timer, "default", timer("t", Value::Null)).await;
+    let other = fleet.post(Kind::Timer, "default", timer("other", json!({"nodeName": "none"}))).await;
+    // Somebody took the name.
+    let name = assignment_name(&owner, &node);
+    let squatter = json!({
+        "metadata": {"name": name, "finalizers": ["a.b/c"]}, "spec": {
+            "nodeName": "a", "workloadRef": {"kind": "Timer", "name": "other", "uid": other.uid},
+            "timer": {"every": "1h", "template": {"process": {"command": ["/bin/true"]}}},
+        },
+    });
+    fleet.post(Kind::Assignment, "default", squatter).await;
+    let mut fleet = fleet;
+    fleet.start(crate::fleet::options());
+    fleet.until("it was told", |seen| seen.told("Timer", "t").iter().any(|e| e.0 == "FailedCreate")).await;
+    fleet.ended(&name).await;
+    fleet.until("a has t", |seen| seen.nodes_of("t") == ["a"]).await;
 }
 
 #[tokio::test]
@@ -111,7 +135,7 @@ async fn silenced(placement: Value) -> (Fleet, String) {
     (fleet, chosen)
 }
 
-fn is_unreachable(seen: &crate::fleet::Seen) -> bool {
+fn is_unreachable(seen: &crate::seen::Seen) -> bool {
     let run = seen.runs.get(&key("r")).unwrap();
     run.status.as_ref().is_some_and(|status| holds(&status.conditions, "NodeUnreachable"))
 }
@@ -126,6 +150,20 @@ async fn what_may_not_move_waits_for_its_node_for_ever() {
     fleet.connect(&chosen, true).await;
     fleet.until("its run says it no longer", |seen| !is_unreachable(seen)).await;
     assert_eq!(fleet.seen.lost("r"), None);
+}
+
+#[tokio::test]
+async fn a_node_that_is_heard_of_again_keeps_what_it_has_however_late_it_is() {
+    let (mut fleet, chosen) = silenced(json!({"count": 1, "failoverAfter": "10m"})).await;
+    fleet.kill().await;
+    fleet.forward(1000);
+    fleet.connect(&chosen, true).await;
+    fleet.start(crate::fleet::options());
+    fleet.look_at_service("s").await;
+    fleet.ready(&chosen).await;
+    fleet.look_at_service("s").await;
+    assert_eq!(fleet.seen.nodes_of("s"), [chosen.as_str()]);
+    assert_eq!((fleet.seen.most_made(), fleet.seen.lost("r")), (1, None));
 }
 
 #[tokio::test]
@@ -161,7 +199,7 @@ async fn status_counts_what_the_nodes_say() {
     }
     let made = fleet.post(Kind::Timer, "default", timer("t", Value::Null)).await;
     fleet.until("both have it", |seen| seen.nodes_of("t").len() == 2).await;
-    let status = |seen: &crate::fleet::Seen| seen.timers.get(&key("t")).unwrap().status.clone().unwrap();
+    let status = |seen: &crate::seen::Seen| seen.timers.get(&key("t")).unwrap().status.clone().unwrap();
     fleet
         .until("nobody has armed it", |seen| {
             seen.timers
@@ -210,11 +248,11 @@ async fn what_is_settled_is_left_alone() {
     for node in fleet.seen.nodes_of("s") {
         fleet.report(&fleet.seen.on("s", &node).unwrap(), json!({"ready": 1, "active": 1})).await;
     }
-    let conditions = |seen: &crate::fleet::Seen| {
+    let conditions = |seen: &crate::seen::Seen| {
         seen.services.get(&key("s")).and_then(|s| s.status.clone()).unwrap_or_default().conditions
     };
     fleet.until("it is Ready", |seen| holds(&conditions(seen), "Ready")).await;
-    let versions = |seen: &crate::fleet::Seen| {
+    let versions = |seen: &crate::seen::Seen| {
         let service = seen.services.get(&key("s")).unwrap().metadata.resource_version.clone();
         let held = seen.of("s").iter().map(|a| a.metadata.resource_version.clone()).collect::<Vec<_>>();
         (service, held)

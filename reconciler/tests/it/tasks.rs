@@ -4,7 +4,9 @@ use drover_types::Kind;
 use drover_types::kinds::task::TaskStatus;
 use serde_json::{Value, json};
 
-use crate::fleet::{Fleet, Seen, holds, key, task};
+use crate::fleet::{Fleet, holds, key};
+use crate::manifests::task;
+use crate::seen::Seen;
 
 fn status(seen: &Seen, name: &str) -> TaskStatus {
     seen.tasks.get(&key(name)).and_then(|t| t.status.clone()).unwrap_or_default()
@@ -90,8 +92,7 @@ async fn after_its_ttl_a_task_keeps_its_counts_and_a_child_goes() {
     }
     fleet.forward(3601);
     for name in ["own", "child"] {
-        // Its own alarm is set by a clock that a test does not move.
-        fleet.patch(Kind::Task, &key(name), json!({"metadata": {"labels": {"looked": "at"}}})).await;
+        fleet.touch(Kind::Task, &key(name)).await;
     }
     fleet.until("the child goes", |seen| seen.tasks.get(&key("child")).is_none()).await;
     fleet.until("the run goes", |seen| seen.runs.get(&key("own-run")).is_none()).await;

@@ -53,8 +53,12 @@ pub fn is_ready(node: &Node) -> bool {
     ready_condition(node).is_some_and(|c| c.status == ConditionStatus::True)
 }
 
-/// Since when nobody has heard of a node; `None` while it is Ready, or was never looked at.
+/// Since when nobody has heard of a node; `None` while it is Ready or connected, or was never looked at.
 pub fn unknown_since(node: &Node) -> Option<Timestamp> {
+    let session = node.status.as_ref().and_then(|s| s.session.as_ref());
+    if session.is_some_and(|s| s.connected) {
+        return None;
+    }
     ready_condition(node).filter(|c| c.status == ConditionStatus::Unknown).map(|c| c.last_transition_time)
 }
 
@@ -164,6 +168,9 @@ mod tests {
         assert_eq!((gone.ready.status, gone.wake_at), (ConditionStatus::Unknown, None));
         gone.apply(n.status.as_mut().unwrap());
         assert_eq!(unknown_since(&n), Some(at(160)));
+        let mut back = n.clone();
+        back.status.as_mut().unwrap().session.as_mut().unwrap().connected = true;
+        assert_eq!(unknown_since(&back), None, "it is there, whatever its condition still says");
         assert_eq!(judge(&n, &[], at(900)).ready.last_transition_time, at(160));
     }
 

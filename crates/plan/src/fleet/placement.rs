@@ -46,8 +46,8 @@ pub struct Plan {
     pub missing: u32,
     /// When to decide again although nothing happens.
     pub wake_at: Option<Timestamp>,
-    /// Nodes whose silence frees a slot of `count`. Whoever carries the plan out looks, after the deletes and before
-    /// the creates, whether they are still silent.
+    /// Nodes whose silence frees a slot of `count`. Whoever carries the plan out looks, before the deletes and again
+    /// before the creates, whether they are still silent.
     pub silent: BTreeSet<String>,
 }
 
