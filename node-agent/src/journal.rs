@@ -30,6 +30,8 @@ pub(crate) struct Journal {
     staged: Vec<u8>,
     /// Whether an append failed, and may have left a part of itself behind.
     torn: bool,
+    /// Whether the file was replaced and `log` still is the one before it.
+    stale: bool,
 }
 
 impl Journal {
@@ -54,9 +56,12 @@ impl Journal {
             log.truncate(whole as u64)?;
         }
         let mut journal =
-            Self { disk, path, log, ledger, size: whole as u64, base: 0, staged: Vec::new(), torn: false };
+            Self { disk, path, log, ledger, size: whole as u64, base: 0, staged: Vec::new(), torn: false, stale: false };
         journal.stage(Change::Start)?;
-        journal.flush()?;
+        // On a full disk the agent still finds and supervises what runs. Nothing is numbered before this is durable.
+        if let Err(error) = journal.flush() {
+            tracing::error!(%error, "the journal cannot be written; nothing new starts until it can");
+        }
         Ok(journal)
     }
 
@@ -77,6 +82,10 @@ impl Journal {
         if self.staged.is_empty() {
             return Ok(());
         }
+        if self.stale {
+            self.log = self.disk.append(&self.path, 0o600)?;
+            self.stale = false;
+        }
         if self.torn {
             // A record behind a torn one would never be read.
             self.log.truncate(self.size)?;
@@ -87,16 +96,30 @@ impl Journal {
         self.torn = false;
         self.size += self.staged.len() as u64;
         self.staged.clear();
-        if self.size > COMPACT_ABOVE.max(self.base * 4) { self.compact() } else { Ok(()) }
+        if self.size > COMPACT_ABOVE.max(self.base * 4)
+            && let Err(error) = self.compact()
+        {
+            // What was staged is durable all the same; a larger file is tried again when it has grown further.
+            tracing::warn!(%error, "the journal was not compacted");
+            self.base = self.size / 2;
+        }
+        Ok(())
+    }
+
+    /// Whether something decided is not on disk, because the disk did not take it.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.staged.is_empty()
     }
 
     fn compact(&mut self) -> io::Result<()> {
         let mut bytes = Vec::new();
         encode(&Change::Whole(Box::new(self.ledger.clone())), &mut bytes)?;
         self.disk.write_atomic(&self.path, &bytes, 0o600)?;
-        self.log = self.disk.append(&self.path, 0o600)?;
+        self.stale = true;
         self.size = bytes.len() as u64;
         self.base = self.size;
+        self.log = self.disk.append(&self.path, 0o600)?;
+        self.stale = false;
         Ok(())
     }
 }

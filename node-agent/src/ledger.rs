@@ -4,18 +4,21 @@
 //! the ledger back. Absent: desired state and secrets, which have files of their own, and anything that can be
 //! observed again (pids, exit codes: the keepers' state files).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use drover_plan::node::run::StopCause;
 use drover_types::kinds::assignment::WorkloadRef;
+use drover_types::Condition;
 use drover_types::kinds::run::{RunPhase, Trigger};
 use drover_types::kinds::template::Template;
 use drover_wire::{Report, ReportItem};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The most report items that wait for a server. Beyond it the oldest finished Runs go, counted.
+/// The most report items that wait for a server. Beyond it the oldest Runs and Events go, counted.
 pub(crate) const MAX_PENDING: usize = 10_000;
+/// The most requests that are remembered of one Assignment.
+pub(crate) const MAX_REQUESTS: usize = 64;
 
 /// Everything that is remembered.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -27,14 +30,22 @@ pub(crate) struct Ledger {
     pub(crate) memories: BTreeMap<String, Memory>,
     /// Executions that are not over, by run uid of the current attempt.
     pub(crate) claims: BTreeMap<String, Claim>,
-    /// Report items by what they are about; a later one takes the place of an earlier one.
-    pub(crate) pending: VecDeque<(String, ReportItem)>,
+    /// Report items in the order of their arrival, each with what it is about.
+    pub(crate) pending: BTreeMap<u64, (String, ReportItem)>,
+    /// Where in `pending` the one item about something is: a later one takes the place of an earlier one.
+    #[serde(skip)]
+    about: BTreeMap<String, u64>,
+    /// The claims of each Assignment, by its uid.
+    #[serde(skip)]
+    by_assignment: BTreeMap<String, BTreeSet<String>>,
     /// Reports that were numbered, and perhaps sent, and are not acknowledged.
     pub(crate) in_flight: VecDeque<Report>,
     /// The number of the last report of this start.
     pub(crate) sequence: u64,
     /// Items dropped because too many waited.
     pub(crate) dropped: u64,
+    /// When the server was last known to have heard of this node.
+    pub(crate) heard: Option<Heard>,
 }
 
 /// What is remembered of an Assignment.
@@ -63,6 +74,15 @@ pub(crate) struct Memory {
     pub(crate) requests: VecDeque<(String, String)>,
     /// Finished runs whose output is kept, oldest first, and whether each succeeded.
     pub(crate) finished: VecDeque<(String, bool)>,
+    /// The Assignment's namespace and name, for when it is gone.
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    /// Whether the timer was suspended when it was last looked at.
+    pub(crate) suspended: bool,
+    /// Replicas that their restart policy keeps down, and the generation of which they ended.
+    pub(crate) down: BTreeMap<u32, i64>,
+    /// What was last said, so that a transition keeps its time.
+    pub(crate) conditions: Vec<Condition>,
 }
 
 /// Why an execution exists; part of its identity.
@@ -139,6 +159,17 @@ pub(crate) enum Change {
     Number(usize),
     /// Reports up to this one are stored by a server.
     Acknowledged(u64, u64),
+    /// The node was last known to be heard at this boot time of this boot.
+    Heard(Heard),
+}
+
+/// When the node was last known to be heard by its server: where every lease begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Heard {
+    /// Which boot.
+    pub(crate) boot_id: String,
+    /// Milliseconds since that boot.
+    pub(crate) at_ms: u64,
 }
 
 impl Ledger {
@@ -149,7 +180,10 @@ impl Ledger {
                 self.agent_epoch += 1;
                 self.sequence = 0;
             }
-            Change::Whole(ledger) => *self = *ledger,
+            Change::Whole(ledger) => {
+                *self = *ledger;
+                self.index();
+            }
             Change::Remember(uid, memory) => {
                 self.memories.insert(uid, *memory);
             }
@@ -157,28 +191,141 @@ impl Ledger {
                 self.memories.remove(&uid);
             }
             Change::Claim(claim) => {
+                let of = self.by_assignment.entry(claim.assignment_uid.clone()).or_default();
+                of.insert(claim.run_uid.clone());
                 self.claims.insert(claim.run_uid.clone(), *claim);
             }
-            Change::Release(run_uid) => {
-                self.claims.remove(&run_uid);
-            }
-            Change::Report(about, item) => {
-                self.pending.retain(|(held, _)| *held != about);
-                self.pending.push_back((about, *item));
-                while self.pending.len() > MAX_PENDING {
-                    self.pending.pop_front();
-                    self.dropped += 1;
-                }
-            }
-            Change::Number(count) => {
-                let items =
-                    self.pending.drain(..count.min(self.pending.len())).map(|(_, item)| item).collect();
-                self.sequence += 1;
-                let report = Report { agent_epoch: self.agent_epoch, sequence: self.sequence, items };
-                self.in_flight.push_back(report);
-            }
+            Change::Release(run_uid) => self.release(&run_uid),
+            Change::Report(about, item) => self.report(about, *item),
+            Change::Number(count) => self.number(count),
             Change::Acknowledged(epoch, sequence) => {
                 self.in_flight.retain(|report| (report.agent_epoch, report.sequence) > (epoch, sequence));
+            }
+            Change::Heard(heard) => self.heard = Some(heard),
+        }
+    }
+
+    /// The executions of an Assignment that are not over, in the order of their making.
+    pub(crate) fn claims_of(&self, assignment_uid: &str) -> impl Iterator<Item = &Claim> {
+        let of = self.by_assignment.get(assignment_uid).into_iter().flatten();
+        of.filter_map(|run_uid| self.claims.get(run_uid))
+    }
+
+    /// The Assignments that have claims.
+    pub(crate) fn busy(&self) -> impl Iterator<Item = &String> {
+        self.by_assignment.keys()
+    }
+
+    fn release(&mut self, run_uid: &str) {
+        let Some(claim) = self.claims.remove(run_uid) else { return };
+        if let Some(of) = self.by_assignment.get_mut(&claim.assignment_uid) {
+            of.remove(run_uid);
+            if of.is_empty() {
+                self.by_assignment.remove(&claim.assignment_uid);
+            }
+        }
+    }
+
+    fn report(&mut self, about: String, item: ReportItem) {
+        let next = self.pending.last_key_value().map_or(0, |(at, _)| at + 1);
+        if let Some(before) = self.about.insert(about.clone(), next) {
+            self.pending.remove(&before);
+        }
+        self.pending.insert(next, (about, item));
+        while self.pending.len() > MAX_PENDING {
+            // Where Assignments stand, and that one has ended, must get through; there are only so many of these.
+            let spare =
+                |item: &ReportItem| matches!(item, ReportItem::Run { .. } | ReportItem::Event { .. });
+            let oldest = self.pending.iter().find(|(_, (_, item))| spare(item)).map(|(at, _)| *at);
+            let Some(oldest) = oldest.or_else(|| self.pending.keys().next().copied()) else { return };
+            if let Some((about, _)) = self.pending.remove(&oldest) {
+                self.about.remove(&about);
+            }
+            self.dropped += 1;
+        }
+    }
+
+    fn number(&mut self, count: usize) {
+        let mut items = Vec::new();
+        while items.len() < count
+            && let Some((_, (about, item))) = self.pending.pop_first()
+        {
+            self.about.remove(&about);
+            items.push(item);
+        }
+        self.sequence += 1;
+        let report = Report { agent_epoch: self.agent_epoch, sequence: self.sequence, items };
+        self.in_flight.push_back(report);
+    }
+
+    fn index(&mut self) {
+        self.about = self.pending.iter().map(|(at, (about, _))| (about.clone(), *at)).collect();
+        self.by_assignment.clear();
+        for claim in self.claims.values() {
+            let of = self.by_assignment.entry(claim.assignment_uid.clone()).or_default();
+            of.insert(claim.run_uid.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn run(about: u16, version: usize) -> Change {
+        let object = json!({"run": about, "version": version});
+        Change::Report(format!("run/{about}"), Box::new(ReportItem::Run { object }))
+    }
+
+    #[test]
+    fn too_many_reports_cost_the_oldest_runs_and_are_counted() {
+        let mut ledger = Ledger::default();
+        let gone = drover_wire::AssignmentIdentity { namespace: "n".into(), name: "a".into(), uid: "u".into() };
+        ledger.apply(Change::Report("ended/u".into(), Box::new(ReportItem::Ended(gone))));
+        for about in 0..MAX_PENDING + 5 {
+            let object = json!(about);
+            ledger.apply(Change::Report(format!("run/{about}"), Box::new(ReportItem::Run { object })));
+        }
+        assert_eq!((ledger.pending.len(), ledger.about.len()), (MAX_PENDING, MAX_PENDING));
+        assert_eq!(ledger.dropped, 6);
+        let first: Vec<&ReportItem> = ledger.pending.values().take(2).map(|(_, item)| item).collect();
+        assert!(matches!(first[0], ReportItem::Ended(_)), "that something ended is never dropped");
+        assert_eq!(*first[1], ReportItem::Run { object: json!(6) });
+    }
+
+    proptest! {
+        /// However reports, numbers and compactions interleave: of each thing the latest is told last, and only once.
+        #[test]
+        fn of_everything_the_latest_is_told_last(steps in proptest::collection::vec((0..6_u16, 0..8_u8), 1..80)) {
+            let mut ledger = Ledger::default();
+            let mut latest = BTreeMap::new();
+            for (version, (about, step)) in steps.into_iter().enumerate() {
+                match step {
+                    0 => ledger.apply(Change::Number(2)),
+                    1 => {
+                        let bytes = serde_json::to_vec(&ledger).unwrap();
+                        ledger.apply(Change::Whole(Box::new(serde_json::from_slice(&bytes).unwrap())));
+                    }
+                    _ => {
+                        ledger.apply(run(about, version));
+                        latest.insert(about, version);
+                    }
+                }
+                prop_assert_eq!(ledger.about.len(), ledger.pending.len());
+            }
+            let numbered = ledger.in_flight.iter().flat_map(|report| &report.items);
+            let told: Vec<&ReportItem> =
+                numbered.chain(ledger.pending.values().map(|(_, item)| item)).collect();
+            for (about, version) in latest {
+                let of = told.iter().filter_map(|item| match item {
+                    ReportItem::Run { object } if object["run"] == about => Some(object["version"].as_u64()),
+                    _ => None,
+                });
+                let of: Vec<_> = of.collect();
+                prop_assert!(of.is_sorted(), "{of:?}");
+                prop_assert_eq!(of.last().copied().flatten(), Some(version as u64));
             }
         }
     }

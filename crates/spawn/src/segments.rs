@@ -1,7 +1,7 @@
 //! A run's output on disk: records in numbered segment files, bounded, binary safe, readable while written.
 //!
 //! A file `out-<first sequence>.seg` begins with a magic number; then records: a header of 32 bytes (length, checksum,
-//! sequence, wall time, stream; little endian) and the bytes as the child wrote them, in pieces of no meaning: a piece
+//! sequence, wall time, stream, bytes of output before it; little endian) and the bytes as the child wrote them, in pieces of no meaning: a piece
 //! may end within a line or a character. Sequences count records from 0, both streams together, in the order read
 //! from the pipes. When all segments would exceed the limit the oldest goes; a reader sees that as a gap. Nothing is
 //! synced until the run ends, so a crash of the *machine* may cost a running child's latest output.
@@ -40,17 +40,30 @@ pub struct Record {
     pub stream: Stream,
     /// When the keeper read it: nanoseconds since the Unix epoch.
     pub wall_ns: i64,
+    /// Bytes of output before it, both streams together, lost ones included.
+    pub offset: u64,
     /// The bytes.
     pub payload: Vec<u8>,
 }
 
-fn encode_into(buffer: &mut Vec<u8>, sequence: u64, stream: Stream, wall_ns: i64, payload: &[u8]) {
+/// Where a record is in a run's output.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    sequence: u64,
+    stream: Stream,
+    wall_ns: i64,
+    offset: u64,
+}
+
+fn encode_into(buffer: &mut Vec<u8>, place: Place, payload: &[u8]) {
     buffer.clear();
     buffer.extend_from_slice(&(payload.len() as u32).to_le_bytes());
     buffer.extend_from_slice(&[0; 4]);
-    buffer.extend_from_slice(&sequence.to_le_bytes());
-    buffer.extend_from_slice(&wall_ns.to_le_bytes());
-    buffer.extend_from_slice(&[if stream == Stream::Stdout { 1 } else { 2 }, 0, 0, 0, 0, 0, 0, 0]);
+    buffer.extend_from_slice(&place.sequence.to_le_bytes());
+    buffer.extend_from_slice(&place.wall_ns.to_le_bytes());
+    buffer.push(if place.stream == Stream::Stdout { 1 } else { 2 });
+    // Seven bytes count to 64 PiB.
+    buffer.extend_from_slice(&place.offset.to_le_bytes()[..7]);
     buffer.extend_from_slice(payload);
     let sum = crc32(&[&buffer[..4], &buffer[8..]]);
     buffer[4..8].copy_from_slice(&sum.to_le_bytes());
@@ -83,8 +96,13 @@ fn decode(buffer: &[u8]) -> Decoded {
     if four(4) != crc32(&[&header[..4], &header[8..], payload]) {
         return Decoded::Damaged;
     }
-    let record =
-        Record { sequence: eight(8), stream, wall_ns: eight(16).cast_signed(), payload: payload.to_vec() };
+    let record = Record {
+        sequence: eight(8),
+        stream,
+        wall_ns: eight(16).cast_signed(),
+        offset: eight(24) >> 8,
+        payload: payload.to_vec(),
+    };
     Decoded::Record(record, HEADER + length)
 }
 

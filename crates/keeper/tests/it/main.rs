@@ -73,7 +73,7 @@ impl Run {
             match item {
                 Item::Record(record) if record.stream == stream => bytes.extend(record.payload),
                 Item::Record(_) => {}
-                Item::Gap { from, to } => panic!("records {from} to {to} are missing"),
+                Item::Gap { from, to, .. } => panic!("records {from} to {to} are missing"),
             }
         }
         bytes

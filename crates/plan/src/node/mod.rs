@@ -6,6 +6,7 @@
 //! | [`timer`] | what a tick does while an earlier execution lives |
 //! | [`run`] | timeout, termination, retry of one execution |
 //! | [`service`] | when a replica is started again |
+//! | [`lease`] | until when a workload that may move may run here |
 //! | [`admission`] | who may run in a lane and under a mutex, in which order |
 //! | [`run_name`] | what a run is called |
 //!
@@ -13,6 +14,7 @@
 
 pub mod admission;
 pub mod cron;
+pub mod lease;
 pub mod run;
 pub mod run_name;
 pub mod schedule;

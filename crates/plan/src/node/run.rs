@@ -58,6 +58,8 @@ pub enum StopCause {
     Removed,
     /// Its template changed.
     Changed,
+    /// It might be started elsewhere: the server has not heard of this node for too long.
+    LeaseLost,
 }
 
 impl StopCause {
@@ -68,6 +70,7 @@ impl StopCause {
             Self::Replaced => "Replaced",
             Self::Removed => "Removed",
             Self::Changed => "TemplateChanged",
+            Self::LeaseLost => "LeaseLost",
         }
     }
 }
@@ -186,7 +189,7 @@ pub enum Next {
 /// What follows attempt number `attempt` (from 1) that ended now in `phase`.
 pub fn next(rules: &Rules, attempt: u32, phase: RunPhase, stop: Option<StopCause>, now: Now) -> Next {
     // Who was ended on purpose is not wanted any more.
-    if matches!(stop, Some(StopCause::Replaced | StopCause::Removed | StopCause::Changed)) {
+    if matches!(stop, Some(StopCause::Replaced | StopCause::Removed | StopCause::Changed | StopCause::LeaseLost)) {
         return Next::Done;
     }
     let wanted = match phase {

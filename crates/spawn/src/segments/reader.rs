@@ -20,6 +20,8 @@ pub enum Item {
         from: u64,
         /// The first sequence present again.
         to: u64,
+        /// How many bytes are missing; unknown where reading began after the beginning.
+        bytes: Option<u64>,
     },
 }
 
@@ -28,6 +30,8 @@ pub enum Item {
 pub struct Reader {
     dir: PathBuf,
     next: u64,
+    /// Bytes of output before `next`, where known.
+    passed: Option<u64>,
     open: Option<Open>,
     /// A record read past a gap that was reported first.
     held: Option<Record>,
@@ -47,7 +51,7 @@ struct Open {
 impl Reader {
     /// A reader of this run directory that begins at a sequence; one that is gone already is reported as a gap.
     pub fn open(run_dir: impl Into<PathBuf>, from: u64) -> Self {
-        Self { dir: run_dir.into(), next: from, open: None, held: None }
+        Self { dir: run_dir.into(), next: from, passed: (from == 0).then_some(0), open: None, held: None }
     }
 
     /// The sequence that the next record will have, gaps aside: where to go on after a reconnect.
@@ -68,7 +72,8 @@ impl Reader {
             match open.read()? {
                 Some(record) if record.sequence < self.next => {}
                 Some(record) if record.sequence > self.next => {
-                    let gap = Item::Gap { from: self.next, to: record.sequence };
+                    let bytes = self.passed.map(|passed| record.offset.saturating_sub(passed));
+                    let gap = Item::Gap { from: self.next, to: record.sequence, bytes };
                     self.next = record.sequence;
                     self.held = Some(record);
                     return Ok(Some(gap));
@@ -86,6 +91,7 @@ impl Reader {
 
     fn pass(&mut self, record: Record) -> Item {
         self.next = record.sequence + 1;
+        self.passed = Some(record.offset + record.payload.len() as u64);
         Item::Record(record)
     }
 

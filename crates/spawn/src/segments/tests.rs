@@ -13,7 +13,7 @@ fn drain(reader: &mut Reader) -> (Vec<u8>, Vec<(u64, u64)>) {
     while let Some(item) = reader.poll().expect("readable") {
         match item {
             Item::Record(record) => bytes.extend(record.payload),
-            Item::Gap { from, to } => gaps.push((from, to)),
+            Item::Gap { from, to, .. } => gaps.push((from, to)),
         }
     }
     (bytes, gaps)
@@ -27,8 +27,8 @@ fn every_byte_comes_back_in_order_with_its_stream() {
     writer.write(Stream::Stdout, 11, &all);
     writer.write(Stream::Stderr, 12, b"half a li");
     let mut reader = Reader::open(dir.path(), 0);
-    let first = Record { sequence: 0, stream: Stream::Stdout, wall_ns: 11, payload: all };
-    let second = Record { sequence: 1, stream: Stream::Stderr, wall_ns: 12, payload: b"half a li".to_vec() };
+    let first = Record { sequence: 0, stream: Stream::Stdout, wall_ns: 11, offset: 0, payload: all };
+    let second = Record { sequence: 1, stream: Stream::Stderr, wall_ns: 12, offset: 256, payload: b"half a li".to_vec() };
     assert_eq!(reader.poll().expect("readable"), Some(Item::Record(first)));
     assert_eq!(reader.poll().expect("readable"), Some(Item::Record(second)));
     assert_eq!(reader.poll().expect("readable"), None);
@@ -54,6 +54,9 @@ fn output_beyond_the_limit_drops_the_oldest_and_shows_the_gap() {
     let first = first_available(dir.path()).expect("list").expect("some");
     let (bytes, gaps) = drain(&mut Reader::open(dir.path(), 0));
     assert_eq!(gaps, [(0, first)]);
+    let lost: usize = (0..first).map(|line| format!("{line}\n").len()).sum();
+    let gap = Reader::open(dir.path(), 0).poll().expect("readable");
+    assert_eq!(gap, Some(Item::Gap { from: 0, to: first, bytes: Some(lost as u64) }));
     let want: String = (first..=5000).map(|line| format!("{line}\n")).collect();
     assert_eq!(String::from_utf8(bytes).expect("text"), want);
     let (bytes, gaps) = drain(&mut early);

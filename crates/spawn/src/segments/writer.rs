@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 
-use super::{HEADER, MAGIC, MAX_PAYLOAD, Stream, encode_into, segment_path};
+use super::{HEADER, MAGIC, MAX_PAYLOAD, Place, Stream, encode_into, segment_path};
 use crate::spec::OutputLimits;
 
 const LEAST_BYTES: u64 = 4096;
@@ -18,6 +18,7 @@ pub struct Writer {
     max_bytes: u64,
     segment_bytes: u64,
     next: u64,
+    offset: u64,
     /// Complete segments, oldest first: first sequence and size.
     full: VecDeque<(u64, u64)>,
     full_bytes: u64,
@@ -43,6 +44,7 @@ impl Writer {
             max_bytes,
             segment_bytes,
             next: 0,
+            offset: 0,
             full: VecDeque::new(),
             full_bytes: 0,
             current: None,
@@ -57,7 +59,8 @@ impl Writer {
         let room = (self.segment_bytes as usize - MAGIC.len() - HEADER).min(MAX_PAYLOAD);
         for piece in bytes.chunks(room) {
             let mut buffer = std::mem::take(&mut self.buffer);
-            encode_into(&mut buffer, self.next, stream, wall_ns, piece);
+            let place = Place { sequence: self.next, stream, wall_ns, offset: self.offset };
+            encode_into(&mut buffer, place, piece);
             let mut stored = self.append(&buffer).is_ok();
             // On a full disk the newest output is worth more than the oldest.
             while !stored && self.drop_oldest() {
@@ -68,6 +71,7 @@ impl Writer {
             }
             self.buffer = buffer;
             self.next += 1;
+            self.offset += piece.len() as u64;
         }
     }
 
