@@ -57,6 +57,8 @@ pub enum PkiError {
 pub(crate) struct Pki {
     ca_pem: String,
     pin: String,
+    /// The CA's certificate, which goes with every leaf: whoever joins knows it by its hash only.
+    ca: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
     names: Vec<String>,
     leaf: Arc<Leaf>,
@@ -129,8 +131,8 @@ impl Pki {
             CertificateDer::from_pem_slice(ca_pem.as_bytes()).map_err(|e| PkiError::Read(e.to_string()))?;
         let pin = hex(&Sha256::digest(&der));
         let issuer = Issuer::from_ca_cert_der(&der, KeyPair::from_pem(&key)?)?;
-        let first = sign(&issuer, &names, now)?;
-        Ok(Self { ca_pem, pin, issuer, names, leaf: Arc::new(Leaf(RwLock::new(Arc::new(first)))) })
+        let first = sign(&issuer, &der, &names, now)?;
+        Ok(Self { ca_pem, pin, ca: der, issuer, names, leaf: Arc::new(Leaf(RwLock::new(Arc::new(first)))) })
     }
 
     /// SHA-256 of the CA's certificate in DER, in hex: what join tokens carry.
@@ -149,7 +151,7 @@ impl Pki {
 
     /// Makes a new leaf; connections from now on see it.
     pub(crate) fn renew(&self, now: Timestamp) -> Result<(), PkiError> {
-        let next = sign(&self.issuer, &self.names, now)?;
+        let next = sign(&self.issuer, &self.ca, &self.names, now)?;
         *self.leaf.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(next);
         Ok(())
     }
@@ -168,6 +170,7 @@ impl Pki {
 
 fn sign(
     issuer: &Issuer<'static, KeyPair>,
+    ca: &CertificateDer<'static>,
     names: &[String],
     now: Timestamp,
 ) -> Result<CertifiedKey, PkiError> {
@@ -182,7 +185,7 @@ fn sign(
     let cert = params.signed_by(&key, issuer)?;
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let signing = rustls::crypto::ring::sign::any_supported_type(&private)?;
-    Ok(CertifiedKey::new(vec![cert.der().clone()], signing))
+    Ok(CertifiedKey::new(vec![cert.der().clone(), ca.clone()], signing))
 }
 
 /// The names for a leaf: what is advertised without its port, and what always leads here from the host itself.

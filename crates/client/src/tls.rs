@@ -43,21 +43,19 @@ impl TlsDial {
         }
         let server_name = ServerName::try_from(server_name.to_owned())
             .map_err(|_| ConfigError::ServerName(server_name.to_owned()))?;
-        // The provider is named, not taken from the process: a library must not depend on what main installed.
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| ConfigError::Ca(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = builder()?.with_root_certificates(roots).with_no_client_auth();
+        Ok(Self::with_tls(host, port, server_name, tls))
+    }
+
+    pub(crate) fn with_tls(
+        host: &str,
+        port: u16,
+        server_name: ServerName<'static>,
+        mut tls: rustls::ClientConfig,
+    ) -> Self {
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-            server_name,
-            connector: TlsConnector::from(Arc::new(tls)),
-            timeout: HANDSHAKE_TIMEOUT,
-        })
+        let connector = TlsConnector::from(Arc::new(tls));
+        Self { host: host.to_owned(), port, server_name, connector, timeout: HANDSHAKE_TIMEOUT }
     }
 
     /// Gives connecting and handshake together so long, instead of ten seconds.
@@ -76,6 +74,18 @@ impl TlsDial {
         sockopt::set_tcp_keepcnt(&tcp, KEEPALIVE_PROBES)?;
         Ok(Box::new(self.connector.connect(self.server_name.clone(), tcp).await?))
     }
+}
+
+/// The provider is named, not taken from the process: a library must not depend on what main installed.
+pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+pub(crate) fn builder() -> Result<rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier>, ConfigError>
+{
+    rustls::ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ConfigError::Ca(error.to_string()))
 }
 
 impl Dial for TlsDial {
