@@ -2,96 +2,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use drover_plan::node::admission::Admission;
-use drover_plan::node::run::{Ended, Live, Rules, Step, StopCause};
+use drover_plan::node::run::Live;
 use drover_plan::node::schedule::{Anchor, Schedule};
 use drover_plan::node::{Now, service::Replica};
-use drover_spawn::process::{Signal, signal_named};
-use drover_spawn::{RunState, Started};
-use drover_types::kinds::assignment::Assignment;
+use drover_spawn::Started;
+use drover_types::kinds::assignment::{Assignment, AssignmentStatus};
+use drover_types::kinds::core::Event;
 use drover_types::kinds::timer::TimerSpec;
-use drover_wire::{Desired, PoolSettings, Report};
+use drover_wire::PoolSettings;
 use drover_world::{Disk, World};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 
 use crate::config::Config;
-use crate::host::{Host, Watch};
+use crate::desired::Stored;
+use crate::handle::{self, AgentError, Handle, Message};
+use crate::host::Host;
 use crate::journal::Journal;
-use crate::launch::{self, LaunchError};
-use crate::ledger::{Change, Claim, Memory, Stage};
+use crate::ledger::{Change, Claim, Stage};
 use crate::materials::Materials;
 
-/// Messages that may wait for the loop.
-const QUEUE: usize = 1024;
-/// Reports under way at once.
-const MAX_IN_FLIGHT: usize = 8;
-/// Items in one report; each is a few KiB, and a frame is 1 MiB.
-const MAX_REPORTED: usize = 64;
-const MAX_DESIRED: u64 = 128 << 20;
-
-/// Why the agent cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum AgentError {
-    /// The journal, or a file beside it.
-    #[error("the agent's data directory cannot be used")]
-    Disk(#[from] io::Error),
-    /// Run directories or processes.
-    #[error("a run cannot be looked at")]
-    Host(#[source] io::Error),
-    /// The loop is over.
-    #[error("the agent has stopped")]
-    Stopped,
-}
-
-/// What the loop is told.
-enum Message {
-    Desired(Box<Desired>, oneshot::Sender<Result<(), AgentError>>),
-    Reports(oneshot::Sender<Vec<Report>>),
-    Acknowledged(u64, u64),
-    Look(String),
-    Buried(String, Box<RunState>, bool),
-}
-
-/// Talks to a running agent. Cheap to clone.
-#[derive(Clone)]
-pub struct Handle(mpsc::Sender<Message>);
-
-impl Handle {
-    /// Gives the agent a desired state; it is on disk when this returns.
-    pub async fn desired(&self, desired: Desired) -> Result<(), AgentError> {
-        let (answer, done) = oneshot::channel();
-        let message = Message::Desired(Box::new(desired), answer);
-        self.0.send(message).await.map_err(|_| AgentError::Stopped)?;
-        done.await.map_err(|_| AgentError::Stopped)?
-    }
-
-    /// All reports that are not acknowledged, oldest first, at most a few.
-    pub async fn reports(&self) -> Result<Vec<Report>, AgentError> {
-        let (answer, done) = oneshot::channel();
-        self.0.send(Message::Reports(answer)).await.map_err(|_| AgentError::Stopped)?;
-        done.await.map_err(|_| AgentError::Stopped)
-    }
-
-    /// Reports up to this one are stored elsewhere; the agent forgets them.
-    pub async fn acknowledged(&self, agent_epoch: u64, sequence: u64) -> Result<(), AgentError> {
-        let message = Message::Acknowledged(agent_epoch, sequence);
-        self.0.send(message).await.map_err(|_| AgentError::Stopped)
-    }
-}
-
-/// Desired state as it is on disk.
-#[derive(Default, Serialize, Deserialize)]
-struct Stored {
-    revision: u64,
-    assignments: Vec<Assignment>,
-    pool: PoolSettings,
-}
+/// The longest sleep: a periodic look at everything due, should a bell ever be missed.
+const SWEEP: Duration = Duration::from_secs(60);
+/// How soon what the disk or the host refused is tried again.
+pub(crate) const RETRY: Duration = Duration::from_secs(5);
 
 /// A timer, armed.
 pub(crate) struct Armed {
@@ -106,20 +45,23 @@ pub(crate) struct Armed {
 pub(crate) struct Slot {
     pub(crate) history: Replica,
     pub(crate) start_at: Duration,
-    pub(crate) stays_down: bool,
+    /// The generation of the workload that it failed of.
+    pub(crate) generation: i64,
 }
 
 /// One node's agent.
 pub struct Agent {
     pub(crate) config: Config,
     pub(crate) world: World,
-    disk: Arc<dyn Disk>,
+    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) journal: Journal,
-    materials: Materials,
-    revision: u64,
-    pub(crate) desired: BTreeMap<String, Assignment>,
-    pool: PoolSettings,
+    pub(crate) materials: Materials,
+    /// Revision and store epoch of `desired`.
+    pub(crate) revision: Option<u64>,
+    pub(crate) store_epoch: Option<String>,
+    pub(crate) desired: BTreeMap<String, Arc<Assignment>>,
+    pub(crate) pool: PoolSettings,
     pub(crate) timers: BTreeMap<String, Armed>,
     pub(crate) replicas: BTreeMap<(String, u32), Slot>,
     pub(crate) admission: Admission,
@@ -127,11 +69,33 @@ pub struct Agent {
     /// Given to a keeper by this start of the agent.
     pub(crate) spawned: BTreeSet<String>,
     pub(crate) to_spawn: BTreeSet<String>,
-    buried: BTreeSet<String>,
-    touched: BTreeSet<String>,
+    /// Runs whose tree is being killed.
+    pub(crate) buried: BTreeSet<String>,
+    /// Runs to be looked at.
+    pub(crate) touched: BTreeSet<String>,
+    /// Assignments to be planned, because something about them changed.
+    pub(crate) dirty: BTreeSet<String>,
+    /// Assignments whose status may be another than was said.
+    pub(crate) changed: BTreeSet<String>,
+    /// When each Assignment is to be planned again although nothing changes.
+    pub(crate) agenda: BTreeMap<String, Duration>,
     /// What keeps an Assignment from being done: reason and message.
     pub(crate) problems: BTreeMap<String, (String, String)>,
-    sender: mpsc::Sender<Message>,
+    /// Assignments whose references were resolved once against what the node holds now.
+    pub(crate) checked: BTreeSet<String>,
+    /// The status last reported, and when.
+    pub(crate) said: BTreeMap<String, (AssignmentStatus, Duration)>,
+    /// Runs that are known to the server as waiting.
+    pub(crate) told: BTreeSet<String>,
+    /// Assignments reported as ended by this start of the agent.
+    pub(crate) ended: BTreeSet<String>,
+    pub(crate) events: BTreeMap<String, Event>,
+    /// Dropped reports that an event told of.
+    pub(crate) dropped: u64,
+    /// When the server last heard of this node, in this boot.
+    pub(crate) heard: Option<Duration>,
+    pub(crate) bell: Arc<Notify>,
+    pub(crate) sender: mpsc::Sender<Message>,
     receiver: mpsc::Receiver<Message>,
 }
 
@@ -147,23 +111,23 @@ impl Agent {
         disk.create_dir(&config.data_dir.join("runs"), 0o700)?;
         let journal = Journal::open(Arc::clone(&disk), &config.data_dir)?;
         let materials = Materials::open(Arc::clone(&disk), world.clone(), &config.data_dir)?;
-        let stored = match disk.read(&config.data_dir.join("desired.json"), MAX_DESIRED) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::from)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Stored::default(),
-            Err(error) => return Err(error.into()),
-        };
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let handle = Handle(sender.clone());
+        let stored = Stored::read(&*disk, &config)?;
+        let (handle, sender, receiver, bell) = handle::channel();
+        let ledger = journal.ledger();
+        let heard = ledger.heard.as_ref().filter(|heard| heard.boot_id == config.boot_id);
+        let heard = heard.map(|heard| Duration::from_millis(heard.at_ms));
+        let dropped = ledger.dropped;
         let mut agent = Self {
+            revision: stored.revision,
+            store_epoch: stored.store_epoch,
+            desired: stored.assignments.into_iter().map(|a| (a.metadata.uid.clone(), Arc::new(a))).collect(),
+            pool: stored.pool,
             config,
             world,
             disk,
             host,
             journal,
             materials,
-            revision: stored.revision,
-            desired: stored.assignments.into_iter().map(|a| (a.metadata.uid.clone(), a)).collect(),
-            pool: stored.pool,
             timers: BTreeMap::new(),
             replicas: BTreeMap::new(),
             admission: Admission::default(),
@@ -172,54 +136,67 @@ impl Agent {
             to_spawn: BTreeSet::new(),
             buried: BTreeSet::new(),
             touched: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            changed: BTreeSet::new(),
+            agenda: BTreeMap::new(),
             problems: BTreeMap::new(),
+            checked: BTreeSet::new(),
+            said: BTreeMap::new(),
+            told: BTreeSet::new(),
+            ended: BTreeSet::new(),
+            events: BTreeMap::new(),
+            dropped,
+            heard,
+            bell,
             sender,
             receiver,
         };
-        let claims: Vec<Claim> = agent.journal.ledger().claims.values().cloned().collect();
-        for claim in claims.iter().filter(|claim| claim.stage == Stage::Admitted) {
-            let needs = agent.needs(claim);
-            agent.admission.adopt(&claim.run_uid, needs);
-            agent.touched.insert(claim.run_uid.clone());
-        }
+        agent.adopt();
         Ok((agent, handle))
+    }
+
+    /// Takes note of all that was claimed or remembered by starts of the agent before this one.
+    fn adopt(&mut self) {
+        let ledger = self.journal.ledger();
+        let known = self.desired.keys().chain(ledger.memories.keys()).chain(ledger.busy());
+        self.dirty = known.cloned().collect();
+        self.changed = self.dirty.clone();
+        let claims: Vec<Claim> =
+            ledger.claims.values().filter(|claim| claim.stage == Stage::Admitted).cloned().collect();
+        for claim in claims {
+            let needs = self.needs(&claim);
+            self.admission.adopt(&claim.run_uid, needs);
+            self.touched.insert(claim.run_uid);
+        }
     }
 
     /// Runs until `shutdown` resolves. Processes go on; the next start finds them.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), AgentError> {
         tokio::pin!(shutdown);
+        self.sweep_runs();
         for run_uid in self.touched.clone() {
             self.watch_again(&run_uid);
         }
         loop {
             let now = self.now();
-            let wake = match self.step(now) {
-                Ok(wake) => wake,
-                Err(error) => {
-                    // A full disk may have room again; what runs goes on meanwhile.
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "a step failed; it is tried again"
-                    );
-                    now.boottime + Duration::from_secs(5)
-                }
-            };
+            let wake = self.step(now);
             let wait = wake.saturating_sub(self.now().boottime);
             tokio::select! {
+                biased;
                 () = &mut shutdown => return Ok(()),
-                () = tokio::time::sleep(wait) => {}
                 message = self.receiver.recv() => {
                     let Some(message) = message else { return Ok(()) };
-                    self.receive(message)?;
+                    self.receive(message);
                     while let Ok(message) = self.receiver.try_recv() {
-                        self.receive(message)?;
+                        self.receive(message);
                     }
                 }
+                () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
-    fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         Now { wall: self.world.clock.now(), boottime: self.world.clock.boottime() }
     }
 
@@ -227,316 +204,152 @@ impl Agent {
         self.config.data_dir.join("runs").join(run_uid)
     }
 
-    fn receive(&mut self, message: Message) -> Result<(), AgentError> {
-        match message {
-            Message::Desired(desired, answer) => {
-                let _ = answer.send(self.take_over(*desired));
-            }
-            Message::Reports(answer) => {
-                let ledger = self.journal.ledger();
-                if ledger.in_flight.len() < MAX_IN_FLIGHT && !ledger.pending.is_empty() {
-                    self.journal.stage(Change::Number(MAX_REPORTED))?;
-                }
-                // Numbered on disk before anybody sees the number.
-                let flushed = self.journal.flush().is_ok();
-                let reports = if flushed {
-                    self.journal.ledger().in_flight.iter().cloned().collect()
-                } else {
-                    Vec::new()
-                };
-                let _ = answer.send(reports);
-            }
-            Message::Acknowledged(epoch, sequence) => {
-                self.journal.stage(Change::Acknowledged(epoch, sequence))?
-            }
-            Message::Look(run_uid) => {
-                self.touched.insert(run_uid.clone());
-                self.watch_again(&run_uid);
-            }
-            Message::Buried(run_uid, state, whole) => {
-                self.buried.remove(&run_uid);
-                if !whole {
-                    // Something of it cannot be killed yet; nothing takes its place.
-                    self.bury(&run_uid, *state);
-                } else if let Some(claim) = self.journal.ledger().claims.get(&run_uid).cloned() {
-                    let now = self.now();
-                    self.ended(&claim, &state, Ended::KeeperDied, now)?;
-                }
-            }
-        }
-        Ok(())
+    /// Changes the ledger, and has the Assignment that it is about planned again. Nothing may be done because of it
+    /// before [`Agent::flush`].
+    pub(crate) fn stage(&mut self, change: Change) {
+        self.dirty.extend(self.about(&change));
+        self.stage_quietly(change);
     }
 
-    fn take_over(&mut self, desired: Desired) -> Result<(), AgentError> {
-        // Values go first: an Assignment is never there without them.
-        self.materials.update(desired.full, desired.materials, &desired.dropped_materials)?;
-        let mut next = if desired.full { BTreeMap::new() } else { self.desired.clone() };
-        for uid in &desired.removed {
-            next.remove(uid);
+    /// Changes the ledger in a way that asks for no other decision.
+    pub(crate) fn stage_quietly(&mut self, change: Change) {
+        self.changed.extend(self.about(&change));
+        if let Err(error) = self.journal.stage(change) {
+            // These types have nothing that JSON cannot hold.
+            tracing::error!(%error, "a change of the ledger cannot be written down");
         }
-        for value in desired.assignments {
-            let assignment: Assignment = serde_json::from_value(value).map_err(io::Error::from)?;
-            next.insert(assignment.metadata.uid.clone(), assignment);
+    }
+
+    fn about(&self, change: &Change) -> Option<String> {
+        match change {
+            Change::Claim(claim) => Some(claim.assignment_uid.clone()),
+            Change::Release(run_uid) => {
+                self.journal.ledger().claims.get(run_uid).map(|claim| claim.assignment_uid.clone())
+            }
+            Change::Remember(uid, _) => Some(uid.clone()),
+            Change::Start
+            | Change::Whole(_)
+            | Change::Forget(_)
+            | Change::Report(..)
+            | Change::Number(_)
+            | Change::Acknowledged(..)
+            | Change::Heard(_) => None,
         }
-        let stored = Stored {
-            revision: desired.revision,
-            assignments: next.values().cloned().collect(),
-            pool: desired.pool.unwrap_or_else(|| self.pool.clone()),
-        };
-        let bytes = serde_json::to_vec(&stored).map_err(io::Error::from)?;
-        self.disk.write_atomic(&self.config.data_dir.join("desired.json"), &bytes, 0o600)?;
-        self.revision = stored.revision;
-        self.pool = stored.pool;
-        self.desired = next;
-        self.problems.clear();
-        Ok(())
+    }
+
+    /// Makes what was staged durable; false when the disk does not take it. It is tried again with the next step.
+    pub(crate) fn flush(&mut self) -> bool {
+        match self.journal.flush() {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%error, "the journal cannot be written; nothing new starts until it can");
+                false
+            }
+        }
     }
 
     /// One round of everything; the boot time at which the next is due.
-    fn step(&mut self, now: Now) -> Result<Duration, AgentError> {
-        let mut wake = now.boottime + Duration::from_secs(60);
-        for run_uid in std::mem::take(&mut self.touched) {
-            if !self.buried.contains(&run_uid) {
-                self.look_at(&run_uid, now)?;
-            }
+    fn step(&mut self, now: Now) -> Duration {
+        let mut wake = now.boottime + SWEEP;
+        let writable = self.flush();
+        self.look(now);
+        if writable {
+            wake = wake.min(self.plan_due(now)).min(self.advance(now));
+        } else {
+            // What could not be written down is not decided: it would only pile up. What runs is supervised.
+            wake = wake.min(now.boottime + RETRY);
         }
-        let busy: BTreeSet<String> =
-            self.journal.ledger().claims.values().map(|c| c.assignment_uid.clone()).collect();
-        for uid in &busy {
-            if !self.desired.contains_key(uid) {
-                self.timers.remove(uid);
-                self.stop_all(uid, StopCause::Removed, now)?;
-            }
-        }
-        self.forget(&busy)?;
-        for uid in self.desired.keys().cloned().collect::<Vec<_>>() {
-            if let Some(at) = self.plan(&uid, now)? {
-                wake = wake.min(at);
-            }
-        }
-        wake = wake.min(self.advance(now)?);
         // From here on everything decided is on disk.
-        self.journal.flush()?;
-        for run_uid in std::mem::take(&mut self.to_spawn) {
-            self.launch(&run_uid, now)?;
+        if self.flush() {
+            for run_uid in std::mem::take(&mut self.to_spawn) {
+                self.launch(&run_uid, now);
+            }
+            if !self.to_spawn.is_empty() {
+                wake = wake.min(now.boottime + RETRY);
+            }
         }
-        wake = wake.min(self.steer(now)?);
-        self.journal.flush()?;
-        if !self.touched.is_empty() {
-            wake = now.boottime;
+        wake = wake.min(self.steer(now));
+        if writable {
+            wake = wake.min(self.tell(now));
         }
-        Ok(wake)
+        if !self.flush() {
+            return wake.min(now.boottime + RETRY);
+        }
+        if self.has_reports() {
+            self.bell.notify_one();
+        }
+        if self.touched.is_empty() && self.dirty.is_empty() { wake } else { now.boottime }
     }
 
-    /// Moves claims on: queued to waiting, due retries to waiting, admitted ones to their keepers.
-    fn advance(&mut self, now: Now) -> Result<Duration, AgentError> {
-        let mut wake = Duration::MAX;
-        let mut claims: Vec<Claim> = self.journal.ledger().claims.values().cloned().collect();
-        // A run uid begins with its time; where several were made at once, their ticks decide.
-        claims.sort_by(|a, b| (a.claimed_at, &a.cause).cmp(&(b.claimed_at, &b.cause)));
-        let mut occupied: BTreeSet<String> =
-            claims.iter().filter(|c| c.stage != Stage::Queued).map(|c| c.assignment_uid.clone()).collect();
-        for mut claim in claims {
-            match &claim.stage {
-                Stage::Queued if occupied.insert(claim.assignment_uid.clone()) => {}
-                Stage::Retry { at_ms, boot_id } => {
-                    let at = Duration::from_millis(*at_ms);
-                    if *boot_id == self.config.boot_id && at > now.boottime {
-                        wake = wake.min(at);
-                        continue;
-                    }
-                }
-                Stage::Waiting => {
-                    let needs = self.needs(&claim);
-                    if !self.admission.ask(&claim.run_uid, needs) {
-                        self.skip(&claim, "TooManyWaiting", "10000 executions wait on this node already")?;
-                    }
-                    continue;
-                }
-                Stage::Queued | Stage::Admitted => continue,
+    fn look(&mut self, now: Now) {
+        for run_uid in std::mem::take(&mut self.touched) {
+            if self.buried.contains(&run_uid) {
+                continue;
             }
-            claim.stage = Stage::Waiting;
-            let needs = self.needs(&claim);
-            self.admission.ask(&claim.run_uid, needs);
-            self.journal.stage(Change::Claim(Box::new(claim)))?;
-        }
-        for run_uid in self.admission.admit(&self.pool.lanes) {
-            let Some(mut claim) = self.journal.ledger().claims.get(&run_uid).cloned() else { continue };
-            claim.stage = Stage::Admitted;
-            self.journal.stage(Change::Claim(Box::new(claim)))?;
-            self.to_spawn.insert(run_uid);
-        }
-        Ok(wake)
-    }
-
-    fn launch(&mut self, run_uid: &str, now: Now) -> Result<(), AgentError> {
-        let Some(claim) = self.journal.ledger().claims.get(run_uid).cloned() else { return Ok(()) };
-        let spec = match launch::run_spec(&claim, &self.config.node_name, &self.materials) {
-            Ok(spec) => spec,
-            Err(error @ LaunchError::ConfigMissing(_)) => {
-                self.problems
-                    .insert(claim.assignment_uid.clone(), ("ConfigMissing".into(), error.to_string()));
-                return self.skip(&claim, "ConfigMissing", &error.to_string());
-            }
-            Err(error) => {
-                let at = drover_spawn::Clocks::now();
-                let failed = drover_spawn::state::FailedToStart { reason: error.to_string(), at };
-                return self.ended(&claim, &RunState::FailedToStart(failed), Ended::NotStarted, now);
-            }
-        };
-        let dir = self.run_dir(run_uid);
-        self.disk.create_dir(&dir, 0o700)?;
-        match self.host.start(&dir, &spec) {
-            Ok(watches) => {
-                self.spawned.insert(run_uid.to_owned());
-                for watch in watches {
-                    self.notify(run_uid, watch);
-                }
-            }
-            // It was started after all, by an agent that did not live to see it.
-            Err(drover_spawn::SpawnError::KeeperAlive | drover_spawn::SpawnError::AlreadyRan(_)) => {
-                self.touched.insert(run_uid.to_owned());
-                self.watch_again(run_uid);
-            }
-            Err(error) => {
-                let at = drover_spawn::Clocks::now();
-                let reason = format!(
-                    "{error}: {}",
-                    std::error::Error::source(&error).map_or_else(String::new, ToString::to_string)
+            if let Err(error) = self.look_at(&run_uid, now) {
+                tracing::error!(
+                    run = run_uid,
+                    error = &error as &dyn std::error::Error,
+                    "a run hides from us"
                 );
-                let failed = drover_spawn::state::FailedToStart { reason, at };
-                self.ended(&claim, &RunState::FailedToStart(failed), Ended::NotStarted, now)?;
+                self.notify(&run_uid, Box::pin(tokio::time::sleep(RETRY)));
             }
         }
-        Ok(())
     }
 
-    /// Timeouts and terminations of what lives.
-    fn steer(&mut self, now: Now) -> Result<Duration, AgentError> {
-        let mut wake = Duration::MAX;
-        for run_uid in self.live.keys().cloned().collect::<Vec<_>>() {
-            let Some(mut claim) = self.journal.ledger().claims.get(&run_uid).cloned() else { continue };
-            let Some((live, started)) = self.live.get_mut(&run_uid) else { continue };
-            if let Some(cause) = claim.stop {
-                live.stop(cause, now);
-            }
-            match live.step(&Rules::of(&claim.template), now) {
-                Step::Wait(at) => wake = wake.min(at.unwrap_or(Duration::MAX)),
-                Step::Terminate(cause) => {
-                    let name = claim.template.process.termination_signal.as_deref().unwrap_or("SIGTERM");
-                    let signal = signal_named(name).unwrap_or(Signal::TERM);
-                    let started = started.clone();
-                    // The cause is on disk before the signal: a crash in between must not make a timeout a failure.
-                    claim.stop = Some(cause);
-                    self.journal.stage(Change::Claim(Box::new(claim)))?;
-                    self.journal.flush()?;
-                    self.host.signal(&started, signal).map_err(AgentError::Host)?;
-                    wake = now.boottime;
+    /// Plans what changed and what is due; when the next one is.
+    fn plan_due(&mut self, now: Now) -> Duration {
+        let mut due = std::mem::take(&mut self.dirty);
+        let reached = self.agenda.iter().filter(|(_, at)| **at <= now.boottime);
+        due.extend(reached.map(|(uid, _)| uid.clone()));
+        for uid in due {
+            let at = match self.desired.get(&uid).cloned() {
+                Some(assignment) => self.plan(&assignment, now),
+                None => {
+                    self.leave(&uid, now);
+                    None
                 }
-                Step::Kill => {
-                    let started = started.clone();
-                    self.host.signal(&started, Signal::KILL).map_err(AgentError::Host)?;
-                }
-            }
+            };
+            match at {
+                Some(at) => self.agenda.insert(uid.clone(), at),
+                None => self.agenda.remove(&uid),
+            };
+            // What planning itself staged needs no second look.
+            self.dirty.remove(&uid);
         }
-        Ok(wake)
+        self.agenda.values().min().copied().unwrap_or(Duration::MAX)
     }
 
-    /// Ends every execution of an Assignment.
-    pub(crate) fn stop_all(&mut self, uid: &str, cause: StopCause, now: Now) -> Result<(), AgentError> {
-        for claim in self.claims_of(uid) {
-            self.stop(&claim, cause, now)?;
-        }
-        Ok(())
-    }
-
-    /// Ends an execution, or gives it up if it has not started.
-    pub(crate) fn stop(&mut self, claim: &Claim, cause: StopCause, _now: Now) -> Result<(), AgentError> {
-        if claim.stage != Stage::Admitted {
-            return self.skip(claim, cause.reason(), "it was not wanted any more before it started");
-        }
-        if claim.stop.is_none() {
-            self.journal.stage(Change::Claim(Box::new(Claim { stop: Some(cause), ..claim.clone() })))?;
-        }
-        Ok(())
-    }
-
-    /// Kills what is left of a run whose keeper was killed, off this thread.
-    pub(crate) fn bury(&mut self, run_uid: &str, state: RunState) {
-        if !self.buried.insert(run_uid.to_owned()) {
+    /// Ends and removes what no Assignment accounts for: directories of runs that the journal does not know.
+    fn sweep_runs(&self) {
+        let runs = self.config.data_dir.join("runs");
+        let entries = match self.disk.list(&runs) {
+            Ok(entries) => entries,
+            Err(error) => return tracing::warn!(%error, "the directory of runs cannot be listed"),
+        };
+        let ledger = self.journal.ledger();
+        let kept: BTreeSet<&String> =
+            ledger.memories.values().flat_map(|memory| memory.finished.iter().map(|(uid, _)| uid)).collect();
+        let names = entries.into_iter().filter(|entry| entry.is_dir);
+        let unknown: Vec<String> = names
+            .filter_map(|entry| entry.name.into_string().ok())
+            .filter(|uid| !ledger.claims.contains_key(uid) && !kept.contains(uid))
+            .collect();
+        if unknown.is_empty() {
             return;
         }
-        let (host, sender, run_uid) = (Arc::clone(&self.host), self.sender.clone(), run_uid.to_owned());
+        let (host, disk) = (Arc::clone(&self.host), Arc::clone(&self.disk));
         tokio::task::spawn_blocking(move || {
-            let whole = host.end(&run_uid, &state).unwrap_or(false);
-            // Nobody listens: then the next start of the agent does it.
-            let _ = sender.blocking_send(Message::Buried(run_uid, Box::new(state), whole));
-        });
-    }
-
-    fn watch_again(&mut self, run_uid: &str) {
-        let dir = self.run_dir(run_uid);
-        let alive = self.host.look(&dir).is_ok_and(|look| look.alive);
-        if alive
-            && !self.spawned.contains(run_uid)
-            && let Ok(watch) = self.host.watch(&dir)
-        {
-            self.notify(run_uid, watch);
-        }
-    }
-
-    fn notify(&self, run_uid: &str, watch: Watch) {
-        let (sender, run_uid) = (self.sender.clone(), run_uid.to_owned());
-        tokio::spawn(async move {
-            watch.await;
-            let _ = sender.send(Message::Look(run_uid)).await;
-        });
-    }
-
-    /// Drops what is remembered of Assignments that are gone and have nothing running.
-    fn forget(&mut self, busy: &BTreeSet<String>) -> Result<(), AgentError> {
-        let gone: Vec<String> = self.journal.ledger().memories.keys().cloned().collect();
-        for uid in gone.into_iter().filter(|uid| !self.desired.contains_key(uid) && !busy.contains(uid)) {
-            for (run_uid, _) in self.memory(&uid).finished {
-                self.disk.remove_tree(&self.run_dir(&run_uid))?;
-            }
-            self.replicas.retain(|(of, _), _| *of != uid);
-            self.journal.stage(Change::Forget(uid))?;
-        }
-        Ok(())
-    }
-
-    /// Lets go of the output of runs beyond the history limits.
-    pub(crate) fn trim_history(&mut self, uid: &str, memory: &mut Memory) {
-        let timer = self.desired.get(uid).and_then(|assignment| assignment.spec.timer.as_ref());
-        let limit = |success| {
-            let given = timer.and_then(|t| {
-                if success { t.successful_runs_history_limit } else { t.failed_runs_history_limit }
-            });
-            given.map_or(3, |n| n as usize)
-        };
-        for success in [true, false] {
-            let mut over =
-                memory.finished.iter().filter(|(_, s)| *s == success).count().saturating_sub(limit(success));
-            let mut dropped = Vec::new();
-            memory.finished.retain(|(run_uid, s)| {
-                if *s == success && over > 0 {
-                    over -= 1;
-                    dropped.push(run_uid.clone());
-                    return false;
+            for uid in unknown {
+                let dir = runs.join(&uid);
+                let gone = host.look(&dir).and_then(|look| host.end(&uid, &look.state));
+                let removed = gone.and_then(|gone| {
+                    if gone { disk.remove_tree(&dir) } else { Err(io::Error::other("its processes stay")) }
+                });
+                if let Err(error) = removed {
+                    tracing::warn!(run = uid, %error, "a run that nothing accounts for stays");
                 }
-                true
-            });
-            for run_uid in dropped {
-                self.remove_dir(&run_uid);
             }
-        }
-    }
-
-    fn remove_dir(&self, run_uid: &str) {
-        let dir: &Path = &self.run_dir(run_uid);
-        if let Err(error) = self.disk.remove_tree(dir) {
-            tracing::warn!(dir = %dir.display(), %error, "a finished run's directory stays");
-        }
+        });
     }
 }

@@ -5,12 +5,25 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use drover_spawn::process::Signal;
+use drover_spawn::segments::{Item, Reader};
 use drover_spawn::{RunSpec, RunState, SpawnError, Started, Tree, keeper_process, segments};
 use futures_util::future::BoxFuture;
 use tokio::io::unix::AsyncFd;
 
 /// Resolves when there is something new to see of a run.
 pub type Watch = BoxFuture<'static, ()>;
+
+/// A run's output being read: the next piece, or none when there is no more for now.
+pub trait Output: Send {
+    /// Blocks for as long as the disk does.
+    fn next(&mut self) -> io::Result<Option<Item>>;
+}
+
+impl Output for Reader {
+    fn next(&mut self) -> io::Result<Option<Item>> {
+        self.poll()
+    }
+}
 
 /// A run as found.
 pub struct Look {
@@ -34,6 +47,8 @@ pub trait Host: Send + Sync {
     fn end(&self, run_uid: &str, state: &RunState) -> io::Result<bool>;
     /// The last bytes of a run's output.
     fn tail(&self, run_dir: &Path, bytes: usize) -> io::Result<Vec<u8>>;
+    /// Reads a run's output from this record on.
+    fn output(&self, run_dir: &Path, from: u64) -> Box<dyn Output>;
 }
 
 /// The real host.
@@ -88,6 +103,10 @@ impl Host for RealHost {
 
     fn tail(&self, run_dir: &Path, bytes: usize) -> io::Result<Vec<u8>> {
         segments::tail(run_dir, bytes)
+    }
+
+    fn output(&self, run_dir: &Path, from: u64) -> Box<dyn Output> {
+        Box::new(Reader::open(run_dir, from))
     }
 }
 

@@ -55,8 +55,17 @@ impl Journal {
             tracing::warn!(path = %path.display(), bytes = bytes.len() - whole, "cut a torn end off the journal");
             log.truncate(whole as u64)?;
         }
-        let mut journal =
-            Self { disk, path, log, ledger, size: whole as u64, base: 0, staged: Vec::new(), torn: false, stale: false };
+        let mut journal = Self {
+            disk,
+            path,
+            log,
+            ledger,
+            size: whole as u64,
+            base: 0,
+            staged: Vec::new(),
+            torn: false,
+            stale: false,
+        };
         journal.stage(Change::Start)?;
         // On a full disk the agent still finds and supervises what runs. Nothing is numbered before this is durable.
         if let Err(error) = journal.flush() {
@@ -104,11 +113,6 @@ impl Journal {
             self.base = self.size / 2;
         }
         Ok(())
-    }
-
-    /// Whether something decided is not on disk, because the disk did not take it.
-    pub(crate) fn is_behind(&self) -> bool {
-        !self.staged.is_empty()
     }
 
     fn compact(&mut self) -> io::Result<()> {

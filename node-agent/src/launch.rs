@@ -23,12 +23,19 @@ pub(crate) enum LaunchError {
     Invalid(String),
 }
 
-/// The spec for a claim's keeper.
-pub(crate) fn run_spec(
+/// What is executed, where, with which environment: everything substituted.
+pub(crate) struct Resolved {
+    argv: Vec<String>,
+    env: Vec<(String, String)>,
+    working_dir: Option<String>,
+}
+
+/// Substitutes and resolves all that a claim's template refers to.
+pub(crate) fn resolve(
     claim: &Claim,
     node_name: &str,
     materials: &Materials,
-) -> Result<RunSpec, LaunchError> {
+) -> Result<Resolved, LaunchError> {
     let process = &claim.template.process;
     let names = Names::new(claim, node_name);
     let argv = match &process.script {
@@ -46,10 +53,22 @@ pub(crate) fn run_spec(
     if argv.is_empty() {
         return Err(LaunchError::Invalid("the template has neither command nor script".into()));
     }
-    let mut spec = RunSpec::new(&claim.run_uid, argv);
-    spec.env = environment::build(&names, process, materials, &user_variables(process.user.as_deref())?)?;
-    spec.working_dir =
-        process.working_dir.as_deref().map(|dir| names.substitute(dir)).transpose()?.map(Into::into);
+    let env = environment::build(&names, process, materials, &user_variables(process.user.as_deref())?)?;
+    let working_dir = process.working_dir.as_deref().map(|dir| names.substitute(dir)).transpose()?;
+    Ok(Resolved { argv, env, working_dir })
+}
+
+/// The spec for a claim's keeper.
+pub(crate) fn run_spec(
+    claim: &Claim,
+    node_name: &str,
+    materials: &Materials,
+) -> Result<RunSpec, LaunchError> {
+    let process = &claim.template.process;
+    let resolved = resolve(claim, node_name, materials)?;
+    let mut spec = RunSpec::new(&claim.run_uid, resolved.argv);
+    spec.env = resolved.env;
+    spec.working_dir = resolved.working_dir.map(Into::into);
     spec.user = process.user.clone();
     spec.group = process.group.clone();
     let umask = process.umask.as_deref().unwrap_or("022");

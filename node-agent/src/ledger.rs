@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use drover_plan::node::run::StopCause;
-use drover_types::kinds::assignment::WorkloadRef;
 use drover_types::Condition;
+use drover_types::kinds::assignment::WorkloadRef;
 use drover_types::kinds::run::{RunPhase, Trigger};
 use drover_types::kinds::template::Template;
 use drover_wire::{Report, ReportItem};
@@ -234,8 +234,7 @@ impl Ledger {
         self.pending.insert(next, (about, item));
         while self.pending.len() > MAX_PENDING {
             // Where Assignments stand, and that one has ended, must get through; there are only so many of these.
-            let spare =
-                |item: &ReportItem| matches!(item, ReportItem::Run { .. } | ReportItem::Event { .. });
+            let spare = |item: &ReportItem| matches!(item, ReportItem::Run { .. } | ReportItem::Event { .. });
             let oldest = self.pending.iter().find(|(_, (_, item))| spare(item)).map(|(at, _)| *at);
             let Some(oldest) = oldest.or_else(|| self.pending.keys().next().copied()) else { return };
             if let Some((about, _)) = self.pending.remove(&oldest) {
@@ -282,7 +281,8 @@ mod tests {
     #[test]
     fn too_many_reports_cost_the_oldest_runs_and_are_counted() {
         let mut ledger = Ledger::default();
-        let gone = drover_wire::AssignmentIdentity { namespace: "n".into(), name: "a".into(), uid: "u".into() };
+        let gone =
+            drover_wire::AssignmentIdentity { namespace: "n".into(), name: "a".into(), uid: "u".into() };
         ledger.apply(Change::Report("ended/u".into(), Box::new(ReportItem::Ended(gone))));
         for about in 0..MAX_PENDING + 5 {
             let object = json!(about);

@@ -1,6 +1,6 @@
 //! Secrets and config maps that the node's Assignments use, in one file sealed with a key that only the node has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +19,8 @@ pub(crate) struct Materials {
     path: PathBuf,
     key: LessSafeKey,
     held: BTreeMap<MaterialRef, Material>,
+    /// After a full state: what it brought.
+    kept: Option<BTreeSet<MaterialRef>>,
 }
 
 impl Materials {
@@ -43,6 +45,7 @@ impl Materials {
             path: data_dir.join("materials"),
             key: LessSafeKey::new(unbound),
             held: BTreeMap::new(),
+            kept: None,
         };
         match materials.disk.read(&materials.path, MAX_BYTES) {
             Ok(sealed) => match materials.unseal(sealed) {
@@ -55,25 +58,32 @@ impl Materials {
         Ok(materials)
     }
 
-    /// Takes over what a desired state brings; on disk when this returns.
-    pub(crate) fn update(
-        &mut self,
-        full: bool,
-        new: Vec<Material>,
-        dropped: &[MaterialRef],
-    ) -> io::Result<()> {
-        let before = self.held.clone();
-        if full {
-            self.held.clear();
+    /// Takes over what a desired state brings; on disk when this returns, or nothing has changed. Of a full state all
+    /// that it does not bring goes with the next [`Materials::drop_unused`].
+    pub(crate) fn add(&mut self, full: bool, new: Vec<Material>) -> io::Result<()> {
+        self.kept = full.then(|| new.iter().map(Material::reference).collect());
+        let mut next = self.held.clone();
+        next.extend(new.into_iter().map(|material| (material.reference(), material)));
+        self.replace(next)
+    }
+
+    /// Drops what nothing names any more.
+    pub(crate) fn drop_unused(&mut self, dropped: &[MaterialRef]) -> io::Result<()> {
+        let mut next = self.held.clone();
+        if let Some(kept) = self.kept.take() {
+            next.retain(|reference, _| kept.contains(reference));
         }
         for reference in dropped {
-            self.held.remove(reference);
+            next.remove(reference);
         }
-        self.held.extend(new.into_iter().map(|material| (material.reference(), material)));
-        if self.held == before {
+        self.replace(next)
+    }
+
+    fn replace(&mut self, next: BTreeMap<MaterialRef, Material>) -> io::Result<()> {
+        if self.held == next {
             return Ok(());
         }
-        let list: Vec<&Material> = self.held.values().collect();
+        let list: Vec<&Material> = next.values().collect();
         let mut bytes = serde_json::to_vec(&list)?;
         let mut nonce = [0; NONCE_LEN];
         self.world.entropy.fill(&mut nonce);
@@ -81,7 +91,9 @@ impl Materials {
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut bytes)
             .map_err(|_| io::Error::other("sealing failed"))?;
         bytes.splice(0..0, nonce);
-        self.disk.write_atomic(&self.path, &bytes, 0o600)
+        self.disk.write_atomic(&self.path, &bytes, 0o600)?;
+        self.held = next;
+        Ok(())
     }
 
     /// All keys of an object, decoded; none when the node does not have it.

@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
-use drover_plan::node::run::{self, Ended, Next};
-use drover_plan::node::service::{After, RestartRules};
+use drover_plan::node::run::{self, Ended, Next, StopCause};
 use drover_plan::node::{Now, run::Rules};
 use drover_spawn::{Outcome, RunState};
 use drover_types::kinds::run::{RunPhase, RunStatus};
+use jiff::Timestamp;
 
-use crate::agent::{Agent, AgentError};
-use crate::ledger::{Change, Claim, Stage};
+use crate::agent::Agent;
+use crate::handle::AgentError;
+use crate::ledger::{Change, Claim, Memory, Stage};
 use crate::report;
+use crate::services::ReplicaEnd;
+
+/// How soon a keeper that was just spawned is looked at again.
+const SOON: Duration = Duration::from_millis(50);
 
 impl Agent {
     /// Looks at one run and draws the conclusions.
@@ -26,87 +31,87 @@ impl Agent {
                 if !self.live.contains_key(run_uid) {
                     let boot = Duration::from_nanos(u64::try_from(started.at.boot_ns).unwrap_or(0));
                     self.live.insert(run_uid.to_owned(), (run::Live::new(boot), started.clone()));
-                    self.note_start(&claim)?;
-                    self.journal.stage(report::run(
-                        &claim,
-                        &self.config.node_name,
-                        report::observed(&look.state),
-                    ))?;
+                    self.told.remove(run_uid);
+                    let status = report::observed(&look.state);
+                    self.note_start(&claim, status.started_at);
+                    self.stage(report::run(&claim, &self.config.node_name, status));
                 }
-                Ok(())
             }
-            _ if look.alive => Ok(()),
+            // The code is known, and the keeper still ends what the process left behind: nothing takes its place yet.
+            RunState::Exited(_, exited) if look.alive && !exited.complete => {}
+            RunState::Nothing if look.alive && !self.spawned.contains(run_uid) => {
+                // Spawned just before the last start of the agent ended: nobody tells us when it starts.
+                self.notify(run_uid, Box::pin(tokio::time::sleep(SOON)));
+            }
+            RunState::Nothing if look.alive => {}
+            RunState::Exited(started, exited)
+                if !exited.complete && started.boot_id == self.config.boot_id =>
+            {
+                self.bury(run_uid, look.state.clone());
+            }
             RunState::Exited(_, exited) => {
                 let ended = match exited.outcome {
                     Outcome::Code(code) => Ended::Code(code),
                     Outcome::Signal(number) => Ended::Signal(number),
                 };
-                self.ended(&claim, &look.state, ended, now)
+                self.ended(&claim, &look.state, ended, now);
             }
             RunState::FailedToStart(_) => self.ended(&claim, &look.state, Ended::NotStarted, now),
             RunState::Started(started) if started.boot_id != self.config.boot_id => {
-                self.ended(&claim, &look.state, Ended::HostRestarted, now)
+                self.ended(&claim, &look.state, Ended::HostRestarted, now);
             }
             // Its keeper was killed. Nothing takes its place before the whole tree is gone.
-            RunState::Started(_) => {
-                self.bury(run_uid, look.state.clone());
-                Ok(())
-            }
+            RunState::Started(_) => self.bury(run_uid, look.state.clone()),
             // Nothing was executed. It is resumed under the same identity, once per start of the agent.
-            RunState::Nothing if !self.spawned.contains(run_uid) => self.resume(&claim, now),
+            RunState::Nothing if !self.spawned.contains(run_uid) => {
+                self.to_spawn.insert(run_uid.to_owned());
+            }
             RunState::Nothing => self.ended(&claim, &look.state, Ended::NotStarted, now),
         }
+        Ok(())
     }
 
-    fn note_start(&mut self, claim: &Claim) -> Result<(), AgentError> {
+    fn note_start(&mut self, claim: &Claim, started_at: Option<Timestamp>) {
         let mut memory = self.memory(&claim.assignment_uid);
         if claim.workload.kind == "Task" && memory.task_started.is_none() {
-            memory.task_started = Some(claim.claimed_at);
-            self.journal.stage(Change::Remember(claim.assignment_uid.clone(), Box::new(memory)))?;
+            memory.task_started = started_at.or(Some(claim.claimed_at));
+            self.stage(Change::Remember(claim.assignment_uid.clone(), Box::new(memory)));
         }
-        Ok(())
-    }
-
-    /// A claim that was on disk when the agent went down, and whose process never started.
-    fn resume(&mut self, claim: &Claim, now: Now) -> Result<(), AgentError> {
-        let late = now.wall.duration_since(claim.claimed_at);
-        let deadline = claim.starting_deadline_ms.and_then(|ms| i64::try_from(ms).ok());
-        if deadline.is_some_and(|ms| late > jiff::SignedDuration::from_millis(ms)) {
-            return self.skip(
-                claim,
-                "StartingDeadline",
-                "it was claimed, and the agent was down too long to start it",
-            );
-        }
-        self.to_spawn.insert(claim.run_uid.clone());
-        Ok(())
     }
 
     /// Gives an execution up that never ran.
-    pub(crate) fn skip(&mut self, claim: &Claim, reason: &str, message: &str) -> Result<(), AgentError> {
+    pub(crate) fn skip(&mut self, claim: &Claim, reason: &str, message: &str) {
         let mut memory = self.memory(&claim.assignment_uid);
         memory.skipped += 1;
-        self.journal.stage(Change::Remember(claim.assignment_uid.clone(), Box::new(memory)))?;
+        self.remember(claim, memory);
         let status = RunStatus {
             phase: RunPhase::Skipped,
             reason: reason.into(),
             message: message.into(),
             ..RunStatus::default()
         };
-        self.journal.stage(report::run(claim, &self.config.node_name, status))?;
+        self.stage(report::run(claim, &self.config.node_name, status));
+        self.release(claim);
+    }
+
+    fn release(&mut self, claim: &Claim) {
+        self.live.remove(&claim.run_uid);
+        self.spawned.remove(&claim.run_uid);
+        self.told.remove(&claim.run_uid);
+        self.to_spawn.remove(&claim.run_uid);
         self.admission.release(&claim.run_uid);
-        self.journal.stage(Change::Release(claim.run_uid.clone()))?;
-        Ok(())
+        self.stage(Change::Release(claim.run_uid.clone()));
+    }
+
+    /// An Assignment that was forgotten meanwhile is not remembered again.
+    fn remember(&mut self, claim: &Claim, memory: Memory) {
+        if self.journal.ledger().memories.contains_key(&claim.assignment_uid) {
+            self.stage(Change::Remember(claim.assignment_uid.clone(), Box::new(memory)));
+        }
     }
 
     /// An attempt is over.
-    pub(crate) fn ended(
-        &mut self,
-        claim: &Claim,
-        state: &RunState,
-        ended: Ended,
-        now: Now,
-    ) -> Result<(), AgentError> {
+    pub(crate) fn ended(&mut self, claim: &Claim, state: &RunState, ended: Ended, now: Now) {
         let (phase, reason) = run::verdict(ended, claim.stop);
         let mut status = report::observed(state);
         status.phase = phase;
@@ -114,13 +119,10 @@ impl Agent {
         status.reason = reason.into();
         status.finished_at.get_or_insert(now.wall);
         let tail = self.host.tail(&self.run_dir(&claim.run_uid), report::TAIL_BYTES).unwrap_or_default();
-        status.output_tail = String::from_utf8_lossy(&tail).into_owned();
+        status.output_tail = report::tail_text(&tail);
         let started = state.started().map(|s| Duration::from_nanos(u64::try_from(s.at.boot_ns).unwrap_or(0)));
-        self.journal.stage(report::run(claim, &self.config.node_name, status))?;
-        self.live.remove(&claim.run_uid);
-        self.spawned.remove(&claim.run_uid);
-        self.admission.release(&claim.run_uid);
-        self.journal.stage(Change::Release(claim.run_uid.clone()))?;
+        self.stage(report::run(claim, &self.config.node_name, status));
+        self.release(claim);
 
         let mut memory = self.memory(&claim.assignment_uid);
         memory.last_phase = Some(phase);
@@ -128,48 +130,31 @@ impl Agent {
             memory.last_success = Some(now.wall);
         }
         memory.finished.push_back((claim.run_uid.clone(), phase == RunPhase::Succeeded));
-        if let Some(replica) = claim.replica {
-            self.replica_ended(claim, replica, phase, started, now);
+        if claim.replica.is_some() {
+            let up = started.map_or(Duration::ZERO, |at| now.boottime.saturating_sub(at));
+            self.replica_ended(claim, &mut memory, ReplicaEnd { phase, up }, now);
         } else {
-            match run::next(&Rules::of(&claim.template), claim.attempt, phase, claim.stop, now) {
-                Next::RetryAt(at) => {
-                    let next = self.next_attempt(claim, at);
-                    self.journal.stage(Change::Claim(Box::new(next)))?;
-                }
-                Next::Done if claim.workload.kind == "Task" && claim.stop.is_none() => {
-                    memory.task_outcome = Some((phase, now.wall));
-                }
-                Next::Done => {}
-            }
+            self.execution_ended(claim, &mut memory, phase, now);
         }
         self.trim_history(&claim.assignment_uid, &mut memory);
-        self.journal.stage(Change::Remember(claim.assignment_uid.clone(), Box::new(memory)))?;
-        Ok(())
+        self.remember(claim, memory);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what is known of the end, each given once")]
-    fn replica_ended(
-        &mut self,
-        claim: &Claim,
-        replica: u32,
-        phase: RunPhase,
-        started: Option<Duration>,
-        now: Now,
-    ) {
-        let Some(spec) = self.desired.get(&claim.assignment_uid).and_then(|a| a.spec.service.clone()) else {
-            return;
-        };
-        let slot = self.replicas.entry((claim.assignment_uid.clone(), replica)).or_default();
-        // One that was ended on purpose did not fail.
-        if claim.stop.is_some() {
-            slot.start_at = Duration::ZERO;
-            return;
+    /// What follows an attempt of a timer's or a task's execution.
+    fn execution_ended(&mut self, claim: &Claim, memory: &mut Memory, phase: RunPhase, now: Now) {
+        let is_task = claim.workload.kind == "Task";
+        if is_task && claim.stop == Some(StopCause::LeaseLost) {
+            // If it stays this node's, it begins again once the lease does.
+            let next = self.next_attempt(claim, now.boottime);
+            return self.stage(Change::Claim(Box::new(next)));
         }
-        let up = started.map_or(Duration::ZERO, |at| now.boottime.saturating_sub(at));
-        let rules = RestartRules::of(spec.restart.as_ref());
-        match slot.history.ended(&rules, phase == RunPhase::Succeeded, up, now) {
-            After::StartAt(at) => slot.start_at = at,
-            After::Stay => slot.stays_down = true,
+        match run::next(&Rules::of(&claim.template), claim.attempt, phase, claim.stop, now) {
+            Next::RetryAt(at) => {
+                let next = self.next_attempt(claim, at);
+                self.stage(Change::Claim(Box::new(next)));
+            }
+            Next::Done if is_task => memory.task_outcome = Some((phase, now.wall)),
+            Next::Done => {}
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is told of runs and Assignments.
+//! What is told of runs.
 
 use drover_spawn::{RunState, state::FailedToStart};
 use drover_types::API_VERSION;
@@ -47,6 +47,18 @@ pub(crate) fn run(claim: &Claim, node_name: &str, status: RunStatus) -> Change {
     Change::Report(format!("run/{}", claim.run_uid), Box::new(ReportItem::Run { object }))
 }
 
+/// The end of a run's output as text of at most [`TAIL_BYTES`].
+pub(crate) fn tail_text(tail: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(tail).into_owned();
+    // What replaces a bad byte is longer than it.
+    let mut start = text.len().saturating_sub(TAIL_BYTES);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    text.drain(..start);
+    text
+}
+
 /// What a state file says, as a status without phase.
 pub(crate) fn observed(state: &RunState) -> RunStatus {
     let time = |ns: i64| Timestamp::from_nanosecond(i128::from(ns)).ok();
@@ -59,7 +71,7 @@ pub(crate) fn observed(state: &RunState) -> RunStatus {
             status.started_at = time(started.at.wall_ns);
         }
         RunState::FailedToStart(FailedToStart { reason, at }) => {
-            status.message.clone_from(reason);
+            status.message = reason.chars().take(1024).collect();
             status.finished_at = time(at.wall_ns);
         }
         RunState::Exited(started, exited) => {
@@ -68,6 +80,13 @@ pub(crate) fn observed(state: &RunState) -> RunStatus {
             match exited.outcome {
                 drover_spawn::Outcome::Code(code) => status.exit_code = Some(code),
                 drover_spawn::Outcome::Signal(number) => status.signal = Some(signal_name(number)),
+            }
+            if exited.output_lost_bytes > 0 {
+                status.message =
+                    format!("{} bytes of output could not be stored on the node", exited.output_lost_bytes);
+            }
+            if exited.left_behind > 0 {
+                status.message = format!("{} of its processes could not be killed", exited.left_behind);
             }
             status.usage = Some(Usage {
                 user_micros: exited.user_usec,

@@ -45,7 +45,7 @@ impl Running {
     /// The first Run reported, from now on, that fits.
     async fn run(&self, fits: impl Fn(&Value) -> bool) -> Value {
         loop {
-            for report in self.handle.reports().await.unwrap() {
+            for report in self.handle.reports(None).await.unwrap() {
                 for item in &report.items {
                     if let ReportItem::Run { object } = item
                         && fits(object)
@@ -61,7 +61,7 @@ impl Running {
 
     async fn wants(&self, revision: u64, assignments: Vec<Value>) {
         let desired = Desired { revision, full: true, assignments, ..Desired::default() };
-        self.handle.desired(desired).await.unwrap();
+        self.handle.desired("epoch", desired).await.unwrap();
     }
 }
 

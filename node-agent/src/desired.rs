@@ -1,0 +1,130 @@
+//! The desired state on disk: taken over whole, so that the node goes on with it when there is no server.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use drover_types::kinds::assignment::Assignment;
+use drover_types::kinds::run::RunPhase;
+use drover_wire::{Accepted, Desired, PoolSettings};
+use drover_world::Disk;
+use serde::{Deserialize, Serialize};
+
+use crate::agent::Agent;
+use crate::config::Config;
+use crate::handle::{AgentError, Standing};
+use crate::ledger::Change;
+use crate::report;
+
+const NAME: &str = "desired.json";
+const MAX_BYTES: u64 = 128 << 20;
+
+/// Desired state as it is on disk.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Stored {
+    /// Of which Node. Another one of the same name is owed everything anew.
+    node_uid: String,
+    pub(crate) store_epoch: Option<String>,
+    pub(crate) revision: Option<u64>,
+    pub(crate) assignments: Vec<Assignment>,
+    pub(crate) pool: PoolSettings,
+}
+
+impl Stored {
+    /// What was stored last. What was stored for another Node is done until its own state arrives, which replaces it.
+    pub(crate) fn read(disk: &dyn Disk, config: &Config) -> io::Result<Self> {
+        let mut stored: Self = match disk.read(&config.data_dir.join(NAME), MAX_BYTES) {
+            Ok(bytes) => serde_json::from_slice(&bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::default(),
+            Err(error) => return Err(error),
+        };
+        if stored.node_uid != config.node_uid {
+            stored.store_epoch = None;
+            stored.revision = None;
+        }
+        Ok(stored)
+    }
+}
+
+impl Agent {
+    pub(crate) fn standing(&self) -> Standing {
+        Standing {
+            agent_epoch: self.journal.ledger().agent_epoch,
+            store_epoch: self.store_epoch.clone(),
+            revision: self.revision,
+        }
+    }
+
+    /// Takes over a desired state: all of it is on disk and in force, or nothing of it is.
+    pub(crate) fn take_over(&mut self, store_epoch: String, desired: Desired) -> Result<(), AgentError> {
+        if !desired.full && self.store_epoch.as_deref().is_some_and(|held| held != store_epoch) {
+            return Err(AgentError::Refused("a change of another store's state".into()));
+        }
+        let mut next = if desired.full { BTreeMap::new() } else { self.desired.clone() };
+        for uid in &desired.removed {
+            next.remove(uid);
+        }
+        for value in desired.assignments {
+            match serde_json::from_value::<Assignment>(value) {
+                Ok(assignment) => {
+                    next.insert(assignment.metadata.uid.clone(), Arc::new(assignment));
+                }
+                // One that this version cannot read holds up no other.
+                Err(error) => tracing::error!(%error, "an Assignment cannot be read and is left as it was"),
+            }
+        }
+        // Values come before who uses them and go after: an Assignment is never there without them.
+        self.materials.add(desired.full, desired.materials)?;
+        let stored = Stored {
+            node_uid: self.config.node_uid.clone(),
+            store_epoch: Some(store_epoch),
+            revision: Some(desired.revision),
+            assignments: next.values().map(|assignment| Assignment::clone(assignment)).collect(),
+            pool: desired.pool.unwrap_or_else(|| self.pool.clone()),
+        };
+        let bytes = serde_json::to_vec(&stored).map_err(io::Error::from)?;
+        self.disk.write_atomic(&self.config.data_dir.join(NAME), &bytes, 0o600)?;
+        self.store_epoch = stored.store_epoch;
+        self.revision = stored.revision;
+        self.pool = stored.pool;
+        self.dirty.extend(self.desired.keys().cloned());
+        self.desired = next;
+        self.dirty.extend(self.desired.keys().cloned());
+        self.changed.extend(self.desired.keys().cloned());
+        // What was missing may be there now, and the other way round.
+        self.problems.clear();
+        self.checked.clear();
+        if let Err(error) = self.materials.drop_unused(&desired.dropped_materials) {
+            tracing::warn!(%error, "values that nothing uses any more stay on disk for now");
+        }
+        Ok(())
+    }
+
+    /// A session has begun. To a store that is another than before everything is told again.
+    pub(crate) fn welcomed(&mut self, store_epoch: &str, accepted: Accepted) {
+        self.stage(Change::Acknowledged(accepted.agent_epoch, accepted.sequence));
+        if self.store_epoch.as_deref() == Some(store_epoch) {
+            return;
+        }
+        self.said.clear();
+        self.told.clear();
+        self.ended.clear();
+        self.changed.extend(self.desired.keys().cloned());
+        self.dirty.extend(self.desired.keys().cloned());
+        let ledger = self.journal.ledger();
+        let live =
+            self.live.iter().filter_map(|(uid, (_, started))| Some((ledger.claims.get(uid)?, started)));
+        let again: Vec<Change> = live
+            .map(|(claim, started)| {
+                let state = drover_spawn::RunState::Started(started.clone());
+                let status = report::observed(&state);
+                debug_assert_eq!(status.phase, RunPhase::Running);
+                report::run(claim, &self.config.node_name, status)
+            })
+            .collect();
+        for change in again {
+            self.stage(change);
+        }
+    }
+}

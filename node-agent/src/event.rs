@@ -1,0 +1,112 @@
+//! v1 Events: a small set, each coalesced under a name of its own with a count.
+//!
+//! Counts are of this start of the agent; the firsts and lasts of events are not kept on disk.
+
+use drover_types::API_VERSION;
+use drover_types::kinds::assignment::{Assignment, WorkloadRef};
+use drover_types::kinds::core::{Event, EventSource, ObjectReference};
+use drover_types::meta::ObjectMeta;
+use drover_wire::ReportItem;
+use sha2::{Digest, Sha256};
+
+use crate::agent::Agent;
+use crate::ledger::Change;
+
+/// The most events that are counted at once; beyond it the one that is oldest begins anew.
+const MAX_EVENTS: usize = 1000;
+const COMPONENT: &str = "drover-agent";
+
+impl Agent {
+    /// Something about an Assignment's workload that people should know.
+    pub(crate) fn event_of(&mut self, assignment: &Assignment, reason: &str, message: &str) {
+        let namespace = assignment.metadata.namespace.clone().unwrap_or_default();
+        self.event(&assignment.spec.workload_ref, &namespace, reason, message);
+    }
+
+    /// Something about a workload on this node that people should know.
+    pub(crate) fn event(&mut self, workload: &WorkloadRef, namespace: &str, reason: &str, message: &str) {
+        let about = ObjectReference {
+            api_version: API_VERSION.into(),
+            kind: workload.kind.clone(),
+            namespace: namespace.to_owned(),
+            name: workload.name.clone(),
+            uid: workload.uid.clone(),
+            ..ObjectReference::default()
+        };
+        self.tell_event(about, reason, message);
+    }
+
+    /// Says that reports were dropped, as often as that happens.
+    pub(crate) fn tell_overflow(&mut self) {
+        let dropped = self.journal.ledger().dropped;
+        if dropped == self.dropped {
+            return;
+        }
+        self.dropped = dropped;
+        let about = ObjectReference {
+            api_version: "v1".into(),
+            kind: "Node".into(),
+            name: self.config.node_name.clone(),
+            uid: self.config.node_uid.clone(),
+            ..ObjectReference::default()
+        };
+        let message =
+            format!("{dropped} reports of runs and events were dropped: too many waited for the server");
+        self.tell_event(about, "SpoolOverflow", &message);
+    }
+
+    fn tell_event(&mut self, about: ObjectReference, reason: &str, message: &str) {
+        let now = self.world.clock.now();
+        let name = self.event_name(&about, reason);
+        let held = self.events.get(&name);
+        let first = held.map_or(Some(now), |event| event.first_timestamp);
+        let count = held.map_or(1, |event| event.count.saturating_add(1));
+        let namespace =
+            if about.namespace.is_empty() { "default".to_owned() } else { about.namespace.clone() };
+        let event = Event {
+            api_version: "v1".into(),
+            kind: "Event".into(),
+            metadata: ObjectMeta {
+                name: name.clone(),
+                namespace: Some(namespace.clone()),
+                ..ObjectMeta::default()
+            },
+            reason: reason.into(),
+            message: message.chars().take(1024).collect(),
+            type_: "Warning".into(),
+            count,
+            first_timestamp: first,
+            last_timestamp: Some(now),
+            event_time: None,
+            source: EventSource { component: COMPONENT.into(), host: self.config.node_name.clone() },
+            reporting_component: "drover.dev/agent".into(),
+            reporting_instance: self.config.node_name.clone(),
+            action: String::new(),
+            involved_object: about,
+        };
+        let object = serde_json::to_value(&event).unwrap_or_default();
+        self.stage(Change::Report(
+            format!("event/{namespace}/{name}"),
+            Box::new(ReportItem::Event { object }),
+        ));
+        self.events.insert(name, event);
+        while self.events.len() > MAX_EVENTS {
+            let oldest = self.events.iter().min_by_key(|(_, event)| event.last_timestamp);
+            let Some(oldest) = oldest.map(|(name, _)| name.clone()) else { break };
+            self.events.remove(&oldest);
+        }
+    }
+
+    /// The same for the same reason about the same thing on the same node: `<name>.<16 hex>`.
+    fn event_name(&self, about: &ObjectReference, reason: &str) -> String {
+        let mut hash = Sha256::new();
+        for part in [&about.uid, &self.config.node_uid, reason] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let hex: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let mut name: String = about.name.chars().take(200).collect();
+        name.truncate(name.trim_end_matches(['-', '.']).len());
+        format!("{name}.{hex}")
+    }
+}

@@ -1,0 +1,62 @@
+//! What is let go: memories of Assignments that are gone, and output beyond the history limits.
+
+use std::path::Path;
+
+use crate::agent::Agent;
+use crate::ledger::{Change, Memory};
+
+/// Runs kept of each sort where no limit is given.
+const KEPT: usize = 3;
+
+impl Agent {
+    /// Drops what is remembered of an Assignment that is gone, once nothing of it runs.
+    pub(crate) fn forget(&mut self, uid: &str) {
+        let ledger = self.journal.ledger();
+        if ledger.claims_of(uid).next().is_some() {
+            return;
+        }
+        let Some(memory) = ledger.memories.get(uid).cloned() else { return };
+        for (run_uid, _) in memory.finished {
+            self.remove_dir(&run_uid);
+        }
+        self.replicas.retain(|(of, _), _| *of != uid);
+        self.said.remove(uid);
+        self.ended.remove(uid);
+        self.checked.remove(uid);
+        self.stage(Change::Forget(uid.to_owned()));
+    }
+
+    /// Lets go of the output of runs beyond the history limits.
+    pub(crate) fn trim_history(&mut self, uid: &str, memory: &mut Memory) {
+        let timer = self.desired.get(uid).and_then(|assignment| assignment.spec.timer.as_ref());
+        let limit = |success| {
+            let given = timer.and_then(|t| {
+                if success { t.successful_runs_history_limit } else { t.failed_runs_history_limit }
+            });
+            given.map_or(KEPT, |n| n as usize)
+        };
+        let mut dropped = Vec::new();
+        for success in [true, false] {
+            let all = memory.finished.iter().filter(|(_, s)| *s == success).count();
+            let mut over = all.saturating_sub(limit(success));
+            memory.finished.retain(|(run_uid, s)| {
+                if *s == success && over > 0 {
+                    over -= 1;
+                    dropped.push(run_uid.clone());
+                    return false;
+                }
+                true
+            });
+        }
+        for run_uid in dropped {
+            self.remove_dir(&run_uid);
+        }
+    }
+
+    pub(crate) fn remove_dir(&self, run_uid: &str) {
+        let dir: &Path = &self.run_dir(run_uid);
+        if let Err(error) = self.disk.remove_tree(dir) {
+            tracing::warn!(dir = %dir.display(), %error, "a finished run's directory stays");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The agent whole: the lock, the keeper program, the credential, the loop and its session.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover_client::{Backoff, ConfigError};
+use drover_wire::JoinResponse;
+use drover_world::{Disk, RealDisk, World};
+use tokio::sync::oneshot;
+
+use crate::agent::Agent;
+use crate::config::Config;
+use crate::credential::Credential;
+use crate::handle::AgentError;
+use crate::host::{Host, RealHost};
+use crate::join::{self, JoinError, ServerAddress};
+use crate::lock::DirLock;
+use crate::machine::{Machine, RealMachine};
+use crate::session::{self, Ended, Session};
+
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(60);
+
+/// How an agent is set up.
+pub struct NodeOptions {
+    /// Where its server is.
+    pub server: ServerAddress,
+    /// The node's name.
+    pub node_name: String,
+    /// Where all its state lies; made with mode 0700.
+    pub data_dir: PathBuf,
+    /// Lets the host join, when it has no credential or the server no longer knows it.
+    pub join_token: Option<String>,
+    /// A credential from elsewhere, for a server's own node; used instead of a stored one, and not stored.
+    pub credential: Option<JoinResponse>,
+    /// Labels for the Node when it is first created.
+    pub labels: BTreeMap<String, String>,
+    /// Time and randomness.
+    pub world: World,
+    /// The disk.
+    pub disk: Arc<dyn Disk>,
+    /// The host's processes; absent: real ones, with the embedded keeper.
+    pub host: Option<Arc<dyn Host>>,
+    /// The host itself.
+    pub machine: Arc<dyn Machine>,
+}
+
+impl NodeOptions {
+    /// An agent of the real world, without credential, token or labels.
+    pub fn new(server: ServerAddress, node_name: impl Into<String>, data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            server,
+            node_name: node_name.into(),
+            data_dir: data_dir.into(),
+            join_token: None,
+            credential: None,
+            labels: BTreeMap::new(),
+            world: World::system(),
+            disk: Arc::new(RealDisk),
+            host: None,
+            machine: Arc::new(RealMachine),
+        }
+    }
+}
+
+/// Why an agent does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// A file in the data directory cannot be used.
+    #[error("cannot use {path}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another agent runs on the data directory.
+    #[error("another agent{} uses {data_dir}; one data directory is one node", .pid.map_or_else(String::new, |pid| format!(" (pid {pid})")))]
+    Locked {
+        /// The directory.
+        data_dir: PathBuf,
+        /// The other agent's process.
+        pid: Option<u32>,
+    },
+    /// There is neither a credential nor a join token.
+    #[error("this host has not joined yet: there is no credential in {0} and no join token was given")]
+    NotJoined(PathBuf),
+    /// The data directory belongs to another node.
+    #[error("{data_dir} is the data directory of node {stored:?}, not of {given:?}")]
+    OtherNode {
+        /// The directory.
+        data_dir: PathBuf,
+        /// Whose it is.
+        stored: String,
+        /// Whose it was said to be.
+        given: String,
+    },
+    /// Joining failed for good.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// The server's address is not one.
+    #[error(transparent)]
+    Address(#[from] ConfigError),
+    /// The loop ended.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+}
+
+/// Runs a node's agent until `shutdown` resolves. Its processes go on; the next start finds them. With a credential it
+/// starts whether or not the server can be reached, and does what it was told last.
+pub async fn run_node(options: NodeOptions, shutdown: impl Future<Output = ()>) -> Result<(), NodeError> {
+    tokio::pin!(shutdown);
+    let file = |source| NodeError::File { path: options.data_dir.clone(), source };
+    options.disk.create_dir(&options.data_dir, 0o700).map_err(file)?;
+    let _lock = DirLock::take(&options.data_dir)?;
+    let host = match &options.host {
+        Some(host) => Arc::clone(host),
+        None => Arc::new(RealHost::new(drover_keeper_image::install(&options.data_dir).map_err(file)?)),
+    };
+    let boot_id = options.machine.boot_id().map_err(file)?;
+    let mut credential = tokio::select! {
+        biased;
+        () = &mut shutdown => return Ok(()),
+        credential = find_credential(&options) => credential?,
+    };
+    loop {
+        let config = Config {
+            node_name: options.node_name.clone(),
+            node_uid: credential.node_uid.clone(),
+            boot_id: boot_id.clone(),
+            data_dir: options.data_dir.clone(),
+        };
+        let (agent, handle) =
+            Agent::open(config, options.world.clone(), Arc::clone(&options.disk), Arc::clone(&host))?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        // Whichever ends first: the loop alone has state, and ends when it is told to.
+        let running = agent.run(async move { drop(stopped.await) });
+        tokio::pin!(running);
+        let session = hold_session(&options, &mut credential, &handle, &host, &boot_id);
+        let again = tokio::select! {
+            biased;
+            () = &mut shutdown => false,
+            ended = &mut running => return Ok(ended?),
+            outcome = session => { outcome?; true }
+        };
+        drop(stop);
+        running.await?;
+        if !again {
+            return Ok(());
+        }
+        tracing::info!(uid = credential.node_uid, "the host has joined anew, as another node");
+    }
+}
+
+/// The credential given, or stored, or gained by joining; waits for the server as long as it takes.
+async fn find_credential(options: &NodeOptions) -> Result<Credential, NodeError> {
+    if let Some(given) = &options.credential {
+        return Ok(Credential {
+            node_name: options.node_name.clone(),
+            node_uid: given.node_uid.clone(),
+            server: String::new(),
+            ca_pem: String::new(),
+            token: given.token.clone(),
+        });
+    }
+    let file = |source| NodeError::File { path: options.data_dir.join("credential"), source };
+    if let Some(stored) = Credential::load(&*options.disk, &options.data_dir).map_err(file)? {
+        if stored.node_name != options.node_name {
+            return Err(NodeError::OtherNode {
+                data_dir: options.data_dir.clone(),
+                stored: stored.node_name,
+                given: options.node_name.clone(),
+            });
+        }
+        return Ok(stored);
+    }
+    let Some(token) = &options.join_token else {
+        return Err(NodeError::NotJoined(options.data_dir.clone()));
+    };
+    let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY, Arc::clone(&options.world.entropy));
+    loop {
+        match join::join(&options.server, &options.node_name, token, &options.labels).await {
+            Ok(credential) => {
+                credential.store(&*options.disk, &options.data_dir).map_err(file)?;
+                return Ok(credential);
+            }
+            Err(error) if error.is_transient() => {
+                let wait = backoff.next_delay();
+                tracing::warn!(error = &error as &dyn std::error::Error, ?wait, "not joined yet");
+                tokio::time::sleep(wait).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Holds sessions for ever; returns when the host has become another node by joining again.
+async fn hold_session(
+    options: &NodeOptions,
+    credential: &mut Credential,
+    handle: &crate::handle::Handle,
+    host: &Arc<dyn Host>,
+    boot_id: &str,
+) -> Result<(), NodeError> {
+    loop {
+        let session = Session {
+            client: join::client(&options.server, credential)?,
+            handle: handle.clone(),
+            node_name: options.node_name.clone(),
+            node_uid: credential.node_uid.clone(),
+            boot_id: boot_id.to_owned(),
+            labels: options.labels.clone(),
+            world: options.world.clone(),
+            host: Arc::clone(host),
+            machine: Arc::clone(&options.machine),
+        };
+        match session::hold(&session, options.join_token.is_some()).await {
+            Ended::Stopped => return Err(AgentError::Stopped.into()),
+            Ended::NotKnown => {}
+        }
+        let Some(token) = &options.join_token else { continue };
+        let mut backoff = Backoff::new(FIRST_RETRY * 10, LAST_RETRY * 5, Arc::clone(&options.world.entropy));
+        let joined = loop {
+            match join::join(&options.server, &options.node_name, token, &options.labels).await {
+                Ok(joined) => break joined,
+                Err(error) => {
+                    // What it was told last goes on meanwhile, whatever the reason.
+                    let wait = backoff.next_delay();
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        ?wait,
+                        "the server does not know this node any more, and it cannot join anew"
+                    );
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        };
+        if options.credential.is_none()
+            && let Err(error) = joined.store(&*options.disk, &options.data_dir)
+        {
+            tracing::error!(%error, "the new credential is not on disk: the next start joins once more");
+        }
+        let another = joined.node_uid != credential.node_uid;
+        *credential = joined;
+        if another {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Replicas: those that are missing start, those that are too many end, those of an older template are replaced.
+
+use std::time::Duration;
+
+use drover_plan::node::Now;
+use drover_plan::node::run::StopCause;
+use drover_plan::node::service::{After, RestartRules};
+use drover_types::kinds::assignment::Assignment;
+use drover_types::kinds::run::{RunPhase, Trigger, TriggerType};
+use drover_types::kinds::service::ServiceSpec;
+
+use crate::agent::{Agent, Slot};
+use crate::ledger::{CauseKey, Change, Claim, Memory};
+
+impl Agent {
+    pub(crate) fn plan_service(&mut self, assignment: &Assignment, now: Now) -> Option<Duration> {
+        let service = assignment.spec.service.as_ref()?;
+        let uid = &assignment.metadata.uid;
+        let wanted = service.replicas.unwrap_or(1);
+        let generation = assignment.spec.workload_ref.generation;
+        let mut memory = self.memory(uid);
+        let before = memory.down.len();
+        memory.down.retain(|replica, of| *replica < wanted && *of == generation);
+        if memory.down.len() != before {
+            self.stage(Change::Remember(uid.clone(), Box::new(memory.clone())));
+        }
+        let claims = self.claims_of(uid);
+        self.replace(service, &claims, wanted.saturating_sub(down(&memory)));
+        if self.is_config_missing(uid) {
+            // It waits for what is missing: the next desired state brings it.
+            return None;
+        }
+        let mut wake: Option<Duration> = None;
+        for replica in 0..wanted {
+            if claims.iter().any(|claim| claim.replica == Some(replica)) || memory.down.contains_key(&replica)
+            {
+                continue;
+            }
+            let slot = self.replicas.entry((uid.clone(), replica)).or_default();
+            if slot.generation != generation {
+                // Another template may do better.
+                *slot = Slot { generation, ..Slot::default() };
+            }
+            if slot.start_at > now.boottime {
+                wake = Some(wake.map_or(slot.start_at, |at| at.min(slot.start_at)));
+                continue;
+            }
+            let starts = memory.starts.entry(replica).or_default();
+            *starts += 1;
+            let attempt = *starts;
+            self.stage(Change::Remember(uid.clone(), Box::new(memory.clone())));
+            let trigger = Trigger { type_: TriggerType::Service, time: Some(now.wall) };
+            let cause = CauseKey::Request("service".into());
+            let claim =
+                self.claim(assignment, &service.template, cause, trigger, Some(replica), attempt, now);
+            self.stage(Change::Claim(Box::new(claim)));
+        }
+        wake
+    }
+
+    /// Ends what is too much, and of the replicas with an older template one, if all that should be up are.
+    fn replace(&mut self, service: &ServiceSpec, claims: &[Claim], expected: u32) {
+        let wanted = service.replicas.unwrap_or(1);
+        let (within, over): (Vec<&Claim>, Vec<&Claim>) =
+            claims.iter().partition(|claim| claim.replica.is_some_and(|replica| replica < wanted));
+        for claim in over {
+            self.stop(claim, StopCause::Removed);
+        }
+        let up = within.iter().filter(|c| c.stop.is_none() && self.live.contains_key(&c.run_uid)).count();
+        let all_up = u32::try_from(up).unwrap_or(u32::MAX) >= expected;
+        for claim in within {
+            let outdated = claim.template != service.template && claim.stop.is_none();
+            if !outdated {
+                continue;
+            }
+            // One that has not started costs nothing. Of the others one goes, and the next when its successor is up.
+            let is_up = self.live.contains_key(&claim.run_uid);
+            if !is_up && claim.stage != crate::ledger::Stage::Admitted {
+                self.stop(claim, StopCause::Changed);
+            } else if is_up && all_up {
+                self.stop(claim, StopCause::Changed);
+                return;
+            }
+        }
+    }
+
+    /// What follows the end of a replica's run.
+    pub(crate) fn replica_ended(&mut self, claim: &Claim, memory: &mut Memory, end: ReplicaEnd, now: Now) {
+        let (Some(assignment), Some(replica)) =
+            (self.desired.get(&claim.assignment_uid).cloned(), claim.replica)
+        else {
+            return;
+        };
+        let Some(service) = &assignment.spec.service else { return };
+        let generation = assignment.spec.workload_ref.generation;
+        let slot = self.replicas.entry((claim.assignment_uid.clone(), replica)).or_default();
+        slot.generation = generation;
+        // One that was ended on purpose did not fail.
+        if claim.stop.is_some() {
+            slot.start_at = Duration::ZERO;
+            return;
+        }
+        let rules = RestartRules::of(service.restart.as_ref());
+        match slot.history.ended(&rules, end.phase == RunPhase::Succeeded, end.up, now) {
+            After::StartAt(at) => {
+                slot.start_at = at;
+                let wait = at.saturating_sub(now.boottime);
+                if !wait.is_zero() {
+                    let failures = slot.history.failures;
+                    let message = format!(
+                        "replica {replica} ended {failures} times in a row; it starts again after {} ms",
+                        wait.as_millis()
+                    );
+                    self.event_of(&assignment, "BackOff", &message);
+                }
+            }
+            After::Stay => {
+                memory.down.insert(replica, generation);
+            }
+        }
+    }
+}
+
+/// How a replica's run ended.
+#[derive(Clone, Copy)]
+pub(crate) struct ReplicaEnd {
+    pub(crate) phase: RunPhase,
+    /// How long its process had been up.
+    pub(crate) up: Duration,
+}
+
+fn down(memory: &Memory) -> u32 {
+    u32::try_from(memory.down.len()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,163 @@
+//! Ticks: which are due, and what becomes of each.
+
+use std::time::Duration;
+
+use drover_plan::node::Now;
+use drover_plan::node::run::StopCause;
+use drover_plan::node::schedule::{Anchor, LateRules, Schedule, Tick, due};
+use drover_plan::node::timer::{Verdict, decide};
+use drover_types::kinds::assignment::Assignment;
+use drover_types::kinds::run::{Trigger, TriggerType};
+use drover_types::kinds::timer::{CatchUp, ConcurrencyPolicy, TimerSpec};
+use jiff::Timestamp;
+
+use crate::agent::{Agent, Armed};
+use crate::ledger::{CauseKey, Change, Claim, Memory, Stage};
+
+/// The wall may be set while a timer sleeps towards a time of day: it looks again at least this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+impl Agent {
+    pub(crate) fn plan_timer(
+        &mut self,
+        assignment: &Assignment,
+        timer: &TimerSpec,
+        now: Now,
+    ) -> Option<Duration> {
+        let uid = &assignment.metadata.uid;
+        let mut memory = self.memory(uid);
+        if !self.arm(assignment, timer, &memory, now) {
+            return None;
+        }
+        let armed = self.timers.get_mut(uid)?;
+        let time = if armed.schedule.is_periodic() { armed.anchor.time(now) } else { now.wall };
+        let suspended = timer.suspend == Some(true);
+        if suspended != memory.suspended {
+            // What would have ticked meanwhile was not missed.
+            memory.suspended = suspended;
+            memory.cursor = time.max(memory.cursor);
+            armed.next = None;
+            self.stage(Change::Remember(uid.clone(), Box::new(memory.clone())));
+        }
+        if suspended {
+            return None;
+        }
+        let armed = self.timers.get_mut(uid)?;
+        if armed.schedule.is_on_boot() {
+            self.plan_boot(assignment, timer, memory, now);
+            return None;
+        }
+        let found = due(&armed.schedule, &LateRules::of(timer), memory.cursor, time);
+        armed.next = found.next;
+        let (anchor, periodic) = (armed.anchor, armed.schedule.is_periodic());
+        if let Some(cursor) = found.cursor {
+            memory.cursor = cursor;
+            memory.skipped += found.skipped;
+            memory.last_tick = found.run.last().map(|tick| tick.time).or(memory.last_tick);
+            self.stage(Change::Remember(uid.clone(), Box::new(memory)));
+            if found.skipped > 0 {
+                let lower = if found.uncounted { "at least " } else { "" };
+                let message =
+                    format!("{lower}{} ticks up to {cursor} were missed and are not run", found.skipped);
+                self.event_of(assignment, "TicksMissed", &message);
+            }
+            for Tick { time, late } in found.run {
+                let type_ = if late { TriggerType::CatchUp } else { TriggerType::Schedule };
+                let trigger = Trigger { type_, time: Some(time) };
+                let cause = CauseKey::Tick(time);
+                let claim = self.claim(assignment, &timer.template, cause, trigger, None, 1, now);
+                self.tick(timer, claim);
+            }
+        }
+        found.next.map(|next| wake_for(next, periodic.then_some(anchor), now))
+    }
+
+    /// Makes sure that the timer is armed as its spec says; false when it cannot be.
+    fn arm(&mut self, assignment: &Assignment, timer: &TimerSpec, memory: &Memory, now: Now) -> bool {
+        let uid = &assignment.metadata.uid;
+        if self.timers.get(uid).is_some_and(|armed| armed.spec == *timer) {
+            return true;
+        }
+        match Schedule::of(timer, &assignment.spec.workload_ref.uid, &self.config.node_uid) {
+            Ok(schedule) => {
+                let anchor = Anchor::new(now, memory.cursor);
+                let armed = Armed { spec: timer.clone(), schedule, anchor, next: None };
+                self.timers.insert(uid.clone(), armed);
+                true
+            }
+            Err(error) => {
+                self.timers.remove(uid);
+                self.problems.insert(uid.clone(), ("InvalidSchedule".into(), error.to_string()));
+                false
+            }
+        }
+    }
+
+    fn plan_boot(&mut self, assignment: &Assignment, timer: &TimerSpec, mut memory: Memory, now: Now) {
+        if memory.boot_id == self.config.boot_id {
+            return;
+        }
+        memory.boot_id.clone_from(&self.config.boot_id);
+        memory.last_tick = Some(now.wall);
+        self.stage(Change::Remember(assignment.metadata.uid.clone(), Box::new(memory)));
+        let cause = CauseKey::Request(format!("boot/{}", self.config.boot_id));
+        let trigger = Trigger { type_: TriggerType::Schedule, time: Some(now.wall) };
+        let claim = self.claim(assignment, &timer.template, cause, trigger, None, 1, now);
+        self.tick(timer, claim);
+    }
+
+    /// What becomes of a tick, while earlier executions may live. The reason, if it is Skipped.
+    fn tick(&mut self, timer: &TimerSpec, claim: Claim) {
+        if self.is_config_missing(&claim.assignment_uid) {
+            let (_, message) = self.problems[&claim.assignment_uid].clone();
+            return self.skip(&claim, "ConfigMissing", &message);
+        }
+        let mut policy = timer.concurrency_policy.unwrap_or_default();
+        // All that were missed are wanted, one after the other: they do not forbid each other.
+        let caught_up = claim.trigger.type_ == TriggerType::CatchUp && timer.catch_up == Some(CatchUp::All);
+        if caught_up && policy == ConcurrencyPolicy::Forbid {
+            policy = ConcurrencyPolicy::Queue;
+        }
+        if let Err((reason, message, claim)) = self.admit_tick(policy, claim) {
+            self.skip(&claim, reason, message);
+        }
+    }
+
+    /// Claims an execution of a timer as its policy says, or tells why not.
+    pub(crate) fn admit_tick(
+        &mut self,
+        policy: ConcurrencyPolicy,
+        mut claim: Claim,
+    ) -> Result<(), (&'static str, &'static str, Box<Claim>)> {
+        let uid = claim.assignment_uid.clone();
+        let (queued, live): (Vec<Claim>, Vec<Claim>) =
+            self.claims_of(&uid).into_iter().partition(|held| held.stage == Stage::Queued);
+        match decide(policy, live.len(), queued.len()) {
+            Verdict::Start => {}
+            Verdict::Queue => claim.stage = Stage::Queued,
+            Verdict::Replace => {
+                for held in queued {
+                    self.skip(&held, "Replaced", "a later tick took its place before it started");
+                }
+                self.stop_all(&uid, StopCause::Replaced);
+                claim.stage = Stage::Queued;
+            }
+            Verdict::Skip(reason) => {
+                let message = "an earlier execution of the timer still lives on this node";
+                return Err((reason, message, Box::new(claim)));
+            }
+        }
+        self.stage(Change::Claim(Box::new(claim)));
+        Ok(())
+    }
+}
+
+fn wake_for(next: Timestamp, anchor: Option<Anchor>, now: Now) -> Duration {
+    match anchor {
+        Some(anchor) => anchor.boottime_of(next),
+        None => {
+            let ahead = Duration::try_from(next.duration_since(now.wall)).unwrap_or_default();
+            now.boottime + ahead.min(LOOK_AGAIN)
+        }
+    }
+}
