@@ -32,6 +32,8 @@ impl Agent {
                     let boot = Duration::from_nanos(u64::try_from(started.at.boot_ns).unwrap_or(0));
                     self.live.insert(run_uid.to_owned(), (run::Live::new(boot), started.clone()));
                     self.told.remove(run_uid);
+                    self.dirty.insert(claim.assignment_uid.clone());
+                    self.changed.insert(claim.assignment_uid.clone());
                     let status = report::observed(&look.state);
                     self.note_start(&claim, status.started_at);
                     self.stage(report::run(&claim, &self.config.node_name, status));

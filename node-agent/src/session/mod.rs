@@ -105,21 +105,26 @@ pub(crate) async fn hold(session: &Session, may_join: bool) -> Ended {
         if matches!(broken, Broken::Agent(crate::handle::AgentError::Stopped)) {
             return Ended::Stopped;
         }
-        let error = &broken as &dyn std::error::Error;
-        if broken.is_refusal() {
-            if may_join {
-                tracing::warn!(error, "the server refuses this node's credential");
-                return Ended::NotKnown;
-            }
-            tracing::error!(
-                error,
-                "the server refuses this node's credential, and there is no join token; what it was told goes on"
-            );
-            tokio::time::sleep(refused.next_delay()).await;
-            continue;
+        if broken.is_refusal() && may_join {
+            tell(&broken, "the server refuses this node's credential");
+            return Ended::NotKnown;
         }
-        let wait = backoff.next_delay().max(broken.retry_after().unwrap_or_default());
-        tracing::warn!(error, ?wait, "no session with the server; what it was told goes on");
+        let wait = if broken.is_refusal() {
+            tell(&broken, "the server refuses this node's credential, and there is no join token");
+            refused.next_delay()
+        } else {
+            tell(&broken, "there is no session with the server");
+            backoff.next_delay().max(broken.retry_after().unwrap_or_default())
+        };
         tokio::time::sleep(wait).await;
+    }
+}
+
+fn tell(broken: &Broken, what: &'static str) {
+    let error = broken as &dyn std::error::Error;
+    if broken.is_refusal() {
+        tracing::error!(error, "{what}; what it was told goes on");
+    } else {
+        tracing::warn!(error, "{what}; what it was told goes on");
     }
 }

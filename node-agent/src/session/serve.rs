@@ -158,7 +158,7 @@ impl Serving<'_> {
     }
 
     /// Leases begin again, but not by a state that may be out of date: it may name what has moved elsewhere.
-    async fn renew(&self) -> Result<(), Broken> {
+    async fn renew(&mut self) -> Result<(), Broken> {
         if self.confirmed {
             self.session.handle.heard(self.heard).await?;
         }

@@ -1,0 +1,14 @@
+//! The agent with real keepers and processes: alone, and with a server that speaks the wire over pipes in memory.
+#![allow(clippy::unwrap_used)]
+
+mod agent;
+mod disk;
+mod leases;
+mod logs;
+mod nodes;
+mod processes;
+mod restarts;
+mod server;
+mod services;
+mod sessions;
+mod timers;
