@@ -127,6 +127,7 @@ impl Agent {
 
     /// A session has begun. To a store that is another than before everything is told again.
     pub(crate) fn welcomed(&mut self, store_epoch: &str, accepted: Accepted) {
+        self.welcomed = true;
         self.stage(Change::Acknowledged(accepted.agent_epoch, accepted.sequence));
         if self.store_epoch.as_deref() == Some(store_epoch) {
             return;
