@@ -4,6 +4,7 @@
 
 mod agent;
 mod disk;
+mod kills;
 mod leases;
 mod logs;
 mod nodes;
