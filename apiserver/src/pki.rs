@@ -235,6 +235,8 @@ mod tests {
         let again = Pki::open(&RealDisk, dir.path(), names, now).unwrap();
         assert_eq!(first.pin(), again.pin());
         assert_eq!(first.pin().len(), 64);
+        let shown = first.leaf.0.read().unwrap().cert.clone();
+        assert_eq!(hex(&Sha256::digest(&shown[1])), first.pin(), "who joins has to be shown the CA");
         let mode = std::fs::metadata(dir.path().join("ca.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         again.renew(now).unwrap();

@@ -86,7 +86,7 @@ impl Agent {
         if too_late(&claim, now) {
             return self.skip(&claim, "StartingDeadline", "it could not start within its starting deadline");
         }
-        let spec = match launch::run_spec(&claim, &self.config, &self.materials) {
+        let spec = match launch::run_spec(&claim, &self.config, &self.materials, &*self.host) {
             Ok(spec) => spec,
             Err(LaunchError::ConfigMissing(missing)) => {
                 let message = missing.to_string();
@@ -97,7 +97,7 @@ impl Agent {
         };
         let dir = self.run_dir(run_uid);
         let started = match self.disk.create_dir(&dir, 0o700) {
-            Ok(()) => self.host.start(&dir, &spec),
+            Ok(()) => self.host.start(&dir, spec),
             Err(error) => Err(SpawnError::Io("run directory", error)),
         };
         match started {
@@ -125,7 +125,7 @@ impl Agent {
     }
 
     fn cannot_start(&mut self, claim: &Claim, reason: String, now: Now) {
-        let failed = FailedToStart { reason, at: Clocks::now() };
+        let failed = FailedToStart { reason, at: clocks(now) };
         self.ended(claim, &RunState::FailedToStart(failed), Ended::NotStarted, now);
     }
 
@@ -136,6 +136,12 @@ impl Agent {
         self.problems.insert(uid.clone(), ("ConfigMissing".into(), message.to_owned()));
         self.event(&claim.workload, &claim.namespace, "ConfigMissing", message);
     }
+}
+
+fn clocks(now: Now) -> Clocks {
+    let nanos = |n: i128| i64::try_from(n).unwrap_or(i64::MAX);
+    let boot_ns = i128::try_from(now.boottime.as_nanos()).unwrap_or(i128::MAX);
+    Clocks { wall_ns: nanos(now.wall.as_nanosecond()), boot_ns: nanos(boot_ns) }
 }
 
 /// Whether a tick's starting deadline is over. One that has started once is past it for good.

@@ -92,6 +92,8 @@ pub struct Agent {
     pub(crate) events: BTreeMap<String, Event>,
     /// Dropped reports that an event told of.
     pub(crate) dropped: u64,
+    /// Whether there has been a session: then reports are numbered as they are made.
+    pub(crate) welcomed: bool,
     /// When the server last heard of this node, in this boot.
     pub(crate) heard: Option<Duration>,
     pub(crate) bell: Arc<Notify>,
@@ -146,6 +148,7 @@ impl Agent {
             ended: BTreeSet::new(),
             events: BTreeMap::new(),
             dropped,
+            welcomed: false,
             heard,
             bell,
             sender,
@@ -272,10 +275,15 @@ impl Agent {
         if writable {
             wake = wake.min(self.tell(now));
         }
+        let news = self.has_reports();
+        if self.welcomed {
+            // With what is written anyway: no sync of its own.
+            self.number();
+        }
         if !self.flush() {
             return wake.min(now.boottime + RETRY);
         }
-        if self.has_reports() {
+        if news {
             self.bell.notify_one();
         }
         if self.touched.is_empty() && self.dirty.is_empty() { wake } else { now.boottime }

@@ -112,7 +112,7 @@ impl Agent {
         if let Some(task) = &assignment.spec.task {
             trial.params = task.param_values.clone().unwrap_or_default();
         }
-        match launch::resolve(&trial, &self.config, &self.materials) {
+        match launch::resolve(&trial, &self.config, &self.materials, &*self.host) {
             Err(LaunchError::ConfigMissing(missing)) => self.config_missing(&trial, &missing.to_string()),
             // What can never start says so when it fails to.
             Err(LaunchError::Invalid(_)) | Ok(_) => {}

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use drover_types::kinds::assignment::Assignment;
+use drover_types::kinds::assignment::{Assignment, AssignmentStatus};
 use drover_types::kinds::run::RunPhase;
-use drover_wire::{Accepted, Desired, PoolSettings};
+use drover_types::{Condition, ConditionStatus};
+use drover_wire::{Accepted, Desired, PoolSettings, ReportItem, StatusReport};
 use drover_world::Disk;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::agent::Agent;
 use crate::config::Config;
@@ -58,20 +60,20 @@ impl Agent {
 
     /// Takes over a desired state: all of it is on disk and in force, or nothing of it is.
     pub(crate) fn take_over(&mut self, store_epoch: String, desired: Desired) -> Result<(), AgentError> {
-        if !desired.full && self.store_epoch.as_deref().is_some_and(|held| held != store_epoch) {
-            return Err(AgentError::Refused("a change of another store's state".into()));
+        if !desired.full && self.store_epoch.as_deref() != Some(&store_epoch) {
+            return Err(AgentError::Refused("a change of a state that this node does not have".into()));
         }
         let mut next = if desired.full { BTreeMap::new() } else { self.desired.clone() };
         for uid in &desired.removed {
             next.remove(uid);
         }
         for value in desired.assignments {
-            match serde_json::from_value::<Assignment>(value) {
+            match Assignment::deserialize(&value) {
                 Ok(assignment) => {
                     next.insert(assignment.metadata.uid.clone(), Arc::new(assignment));
                 }
                 // One that this version cannot read holds up no other.
-                Err(error) => tracing::error!(%error, "an Assignment cannot be read and is left as it was"),
+                Err(error) => self.unreadable(&value, &error.to_string()),
             }
         }
         // Values come before who uses them and go after: an Assignment is never there without them.
@@ -101,8 +103,31 @@ impl Agent {
         Ok(())
     }
 
+    fn unreadable(&mut self, assignment: &Value, error: &str) {
+        let text = |field: &str| {
+            let value = assignment.get("metadata").and_then(|metadata| metadata.get(field)?.as_str());
+            value.unwrap_or_default().to_owned()
+        };
+        let (namespace, name, uid) = (text("namespace"), text("name"), text("uid"));
+        tracing::error!(name, error, "an Assignment cannot be read and is left as it was");
+        let ready = Condition {
+            type_: "Ready".into(),
+            status: ConditionStatus::False,
+            observed_generation: None,
+            last_transition_time: self.world.clock.now(),
+            reason: "Unreadable".into(),
+            message: format!("this agent cannot read it: {error}"),
+        };
+        let status = AssignmentStatus { conditions: vec![ready], ..AssignmentStatus::default() };
+        let status = serde_json::to_value(status).unwrap_or_default();
+        let about = format!("status/{uid}");
+        let report = StatusReport { namespace, name, uid, status };
+        self.stage_quietly(Change::Report(about, Box::new(ReportItem::AssignmentStatus(report))));
+    }
+
     /// A session has begun. To a store that is another than before everything is told again.
     pub(crate) fn welcomed(&mut self, store_epoch: &str, accepted: Accepted) {
+        self.welcomed = true;
         self.stage(Change::Acknowledged(accepted.agent_epoch, accepted.sequence));
         if self.store_epoch.as_deref() == Some(store_epoch) {
             return;

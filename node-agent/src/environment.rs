@@ -106,7 +106,7 @@ pub(crate) fn build(
     names: &Names<'_>,
     process: &Process,
     materials: &Materials,
-    base: &BTreeMap<&'static str, String>,
+    base: &[(&'static str, String)],
 ) -> Result<Vec<(String, String)>, ConfigMissing> {
     let claim = names.claim;
     let mut env: BTreeMap<String, String> =

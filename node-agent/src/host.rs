@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use drover_spawn::process::Signal;
 use drover_spawn::segments::{Item, Reader};
-use drover_spawn::{RunSpec, RunState, SpawnError, Started, Tree, keeper_process, segments};
+use drover_spawn::users::User;
+use drover_spawn::{RunSpec, RunState, SpawnError, Started, Tree, cgroup, keeper_process, segments};
 use futures_util::future::BoxFuture;
 use tokio::io::unix::AsyncFd;
 
@@ -36,7 +37,9 @@ pub struct Look {
 /// Keepers and process trees of one host. Calls are short, except [`Host::end`].
 pub trait Host: Send + Sync {
     /// Starts a keeper. The watches resolve at the start of the run's process and at the end of its keeper.
-    fn start(&self, run_dir: &Path, spec: &RunSpec) -> Result<Vec<Watch>, SpawnError>;
+    fn start(&self, run_dir: &Path, spec: RunSpec) -> Result<Vec<Watch>, SpawnError>;
+    /// What a login as this user, by name or number, would have in its environment; absent: the agent's own user.
+    fn user_variables(&self, user: Option<&str>) -> io::Result<Vec<(&'static str, String)>>;
     /// Looks at a run directory.
     fn look(&self, run_dir: &Path) -> io::Result<Look>;
     /// Watches a keeper that was found alive.
@@ -65,8 +68,9 @@ impl RealHost {
 }
 
 impl Host for RealHost {
-    fn start(&self, run_dir: &Path, spec: &RunSpec) -> Result<Vec<Watch>, SpawnError> {
-        let mut keeper = keeper_process::spawn(&self.keeper, run_dir, spec)?;
+    fn start(&self, run_dir: &Path, mut spec: RunSpec) -> Result<Vec<Watch>, SpawnError> {
+        spec.cgroup = cgroup::create(&spec.run_uid);
+        let mut keeper = keeper_process::spawn(&self.keeper, run_dir, &spec)?;
         let fds = keeper.try_clone_fds().map_err(|error| SpawnError::Io("descriptors", error))?;
         let started = readable(fds.0);
         let exit = readable(fds.1);
@@ -77,6 +81,17 @@ impl Host for RealHost {
                 // Else it would stay a zombie for as long as the agent lives.
                 let _ = keeper.reap();
             }),
+        ])
+    }
+
+    fn user_variables(&self, user: Option<&str>) -> io::Result<Vec<(&'static str, String)>> {
+        let own = rustix::process::getuid().as_raw().to_string();
+        let Some(found) = User::lookup(user.unwrap_or(&own))? else { return Ok(Vec::new()) };
+        Ok(vec![
+            ("HOME", found.home.display().to_string()),
+            ("LOGNAME", found.name.clone()),
+            ("USER", found.name),
+            ("SHELL", found.shell.display().to_string()),
         ])
     }
 

@@ -54,11 +54,15 @@ impl Agent {
         !ledger.pending.is_empty() && ledger.in_flight.len() < MAX_IN_FLIGHT
     }
 
-    fn reports(&mut self, after: Option<Accepted>) -> Vec<Report> {
+    pub(crate) fn number(&mut self) {
         while self.has_reports() {
             let count = self.fitting();
-            self.stage(Change::Number(count));
+            self.stage_quietly(Change::Number(count));
         }
+    }
+
+    fn reports(&mut self, after: Option<Accepted>) -> Vec<Report> {
+        self.number();
         // Numbered on disk before anybody sees the number.
         if !self.flush() {
             return Vec::new();

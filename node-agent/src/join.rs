@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use drover_client::{Client, ClientConfig, ConfigError, Dial, PinnedDial, WrongPin};
+use drover_client::{Client, ClientConfig, ConfigError, Dial, PinnedDial, WrongPin, segment};
 use drover_wire::{JoinRequest, JoinResponse, join_path};
 
 use crate::credential::Credential;
@@ -69,7 +69,7 @@ pub(crate) async fn join(
     };
     let client = client.with_token(token)?;
     let request = JoinRequest { labels: labels.clone() };
-    let answer: JoinResponse = client.create(&join_path(node_name), &request).await.map_err(why)?;
+    let answer: JoinResponse = client.create(&join_path(&segment(node_name)), &request).await.map_err(why)?;
     Ok(Credential {
         node_name: node_name.to_owned(),
         node_uid: answer.node_uid,

@@ -1,12 +1,10 @@
 //! What a keeper is told, made of a claim: everything substituted and resolved.
 
-use std::collections::BTreeMap;
-
-use drover_spawn::users::User;
-use drover_spawn::{OutputLimits, RunSpec, cgroup};
+use drover_spawn::{OutputLimits, RunSpec};
 
 use crate::config::Config;
 use crate::environment::{self, ConfigMissing, Names};
+use crate::host::Host;
 use crate::ledger::Claim;
 use crate::materials::Materials;
 
@@ -36,6 +34,7 @@ pub(crate) fn resolve(
     claim: &Claim,
     config: &Config,
     materials: &Materials,
+    host: &dyn Host,
 ) -> Result<Resolved, LaunchError> {
     let process = &claim.template.process;
     let names = Names::new(claim, &config.node_name);
@@ -54,8 +53,9 @@ pub(crate) fn resolve(
     if argv.is_empty() {
         return Err(LaunchError::Invalid("the template has neither command nor script".into()));
     }
-    let mut base = user_variables(process.user.as_deref())?;
-    base.insert("PATH", config.search_path.clone());
+    let base = host.user_variables(process.user.as_deref());
+    let mut base = base.map_err(|error| LaunchError::Invalid(error.to_string()))?;
+    base.push(("PATH", config.search_path.clone()));
     let env = environment::build(&names, process, materials, &base)?;
     let working_dir = process.working_dir.as_deref().map(|dir| names.substitute(dir)).transpose()?;
     Ok(Resolved { argv, env, working_dir })
@@ -66,9 +66,10 @@ pub(crate) fn run_spec(
     claim: &Claim,
     config: &Config,
     materials: &Materials,
+    host: &dyn Host,
 ) -> Result<RunSpec, LaunchError> {
     let process = &claim.template.process;
-    let resolved = resolve(claim, config, materials)?;
+    let resolved = resolve(claim, config, materials, host)?;
     let mut spec = RunSpec::new(&claim.run_uid, resolved.argv);
     spec.env = resolved.env;
     spec.working_dir = resolved.working_dir.map(Into::into);
@@ -83,21 +84,7 @@ pub(crate) fn run_spec(
     let max_bytes = claim.template.output.as_ref().and_then(|output| output.max_bytes);
     let max_bytes = max_bytes.map_or(default_bytes, |quantity| quantity.0);
     spec.output = OutputLimits { max_bytes, segment_bytes: max_bytes / 4 };
-    spec.cgroup = cgroup::create(&claim.run_uid);
     let stdin = process.stdin.as_ref().and_then(|stdin| stdin.text.as_deref());
     spec.stdin = stdin.map(|text| text.as_bytes().to_vec());
     Ok(spec)
-}
-
-fn user_variables(user: Option<&str>) -> Result<BTreeMap<&'static str, String>, LaunchError> {
-    let own = rustix::process::getuid().as_raw().to_string();
-    let found =
-        User::lookup(user.unwrap_or(&own)).map_err(|error| LaunchError::Invalid(error.to_string()))?;
-    let Some(found) = found else { return Ok(BTreeMap::new()) };
-    Ok(BTreeMap::from([
-        ("HOME", found.home.display().to_string()),
-        ("LOGNAME", found.name.clone()),
-        ("USER", found.name),
-        ("SHELL", found.shell.display().to_string()),
-    ]))
 }

@@ -46,5 +46,6 @@ pub use config::Config;
 pub use handle::{AgentError, FoundRun, Handle, Standing};
 pub use host::{Host, Look, Output, RealHost, Watch};
 pub use join::{JoinError, ServerAddress};
+pub use lock::LockError;
 pub use machine::{Machine, RealMachine};
 pub use node::{NodeError, NodeOptions, run_node};

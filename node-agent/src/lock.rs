@@ -2,11 +2,31 @@
 //! ends. Keepers do not inherit it.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::node::NodeError;
+/// Why an agent has no data directory for itself.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another agent runs on it.
+    #[error("another agent{} uses {data_dir}; one data directory is one node", .pid.map_or_else(String::new, |pid| format!(" (pid {pid})")))]
+    Held {
+        /// The directory.
+        data_dir: PathBuf,
+        /// The other agent's process.
+        pid: Option<u32>,
+    },
+    /// The lock's file cannot be used.
+    #[error("cannot lock {path}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
 
 /// Held for as long as an agent may touch the directory.
 #[derive(Debug)]
@@ -15,11 +35,11 @@ pub(crate) struct DirLock {
 }
 
 impl DirLock {
-    pub(crate) fn take(data_dir: &Path) -> Result<Self, NodeError> {
+    pub(crate) fn take(data_dir: &Path) -> Result<Self, LockError> {
         let path = data_dir.join("agent.lock");
-        let io = |source| NodeError::File { path: path.clone(), source };
-        let options =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).clone();
+        let io = |source| LockError::Io { path: path.clone(), source };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(&path).map_err(io)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -28,7 +48,7 @@ impl DirLock {
                 // The holder's pid is a courtesy; the refusal stands without it.
                 let _ = file.read_to_string(&mut pid);
                 let pid = pid.trim().parse().ok();
-                return Err(NodeError::Locked { data_dir: data_dir.to_owned(), pid });
+                return Err(LockError::Held { data_dir: data_dir.to_owned(), pid });
             }
             Err(TryLockError::Error(source)) => return Err(io(source)),
         }

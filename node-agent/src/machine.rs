@@ -1,10 +1,14 @@
 //! The host itself: which boot this is, and what the server is told of it.
 
+use std::any::Any;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 
 use drover_wire::{MAX_LABELS, MAX_NAME, NodeFacts};
+
+use crate::lock::{DirLock, LockError};
 
 /// What an agent must know of the host that it runs on. Calls are short.
 pub trait Machine: Send + Sync {
@@ -12,6 +16,8 @@ pub trait Machine: Send + Sync {
     fn boot_id(&self) -> io::Result<String>;
     /// What the server is told. What cannot be found out is left empty.
     fn facts(&self) -> NodeFacts;
+    /// Makes the data directory this agent's alone, for as long as what is returned is held.
+    fn lock(&self, data_dir: &Path) -> Result<Box<dyn Any + Send>, LockError>;
 }
 
 /// The machine that this process runs on.
@@ -21,6 +27,10 @@ pub struct RealMachine;
 impl Machine for RealMachine {
     fn boot_id(&self) -> io::Result<String> {
         drover_spawn::process::boot_id()
+    }
+
+    fn lock(&self, data_dir: &Path) -> Result<Box<dyn Any + Send>, LockError> {
+        Ok(Box::new(DirLock::take(data_dir)?))
     }
 
     fn facts(&self) -> NodeFacts {
@@ -75,7 +85,7 @@ fn first_line(path: &str) -> String {
 fn tzdb(line: &str) -> String {
     match line.strip_prefix("# version ") {
         Some(version) => version.to_owned(),
-        None if std::path::Path::new("/usr/share/zoneinfo/UTC").exists() => "system".into(),
+        None if Path::new("/usr/share/zoneinfo/UTC").exists() => "system".into(),
         None => "bundled".into(),
     }
 }

@@ -14,10 +14,10 @@ use tokio::sync::oneshot;
 use crate::agent::Agent;
 use crate::config::{Config, SEARCH_PATH};
 use crate::credential::Credential;
-use crate::handle::AgentError;
+use crate::handle::{AgentError, Handle};
 use crate::host::{Host, RealHost};
 use crate::join::{self, JoinError, ServerAddress};
-use crate::lock::DirLock;
+use crate::lock::LockError;
 use crate::machine::{Machine, RealMachine};
 use crate::session::{self, Ended, Session};
 
@@ -85,13 +85,8 @@ pub enum NodeError {
         source: io::Error,
     },
     /// Another agent runs on the data directory.
-    #[error("another agent{} uses {data_dir}; one data directory is one node", .pid.map_or_else(String::new, |pid| format!(" (pid {pid})")))]
-    Locked {
-        /// The directory.
-        data_dir: PathBuf,
-        /// The other agent's process.
-        pid: Option<u32>,
-    },
+    #[error(transparent)]
+    Locked(#[from] LockError),
     /// There is neither a credential nor a join token.
     #[error("this host has not joined yet: there is no credential in {0} and no join token was given")]
     NotJoined(PathBuf),
@@ -122,7 +117,7 @@ pub async fn run_node(options: NodeOptions, shutdown: impl Future<Output = ()>) 
     tokio::pin!(shutdown);
     let file = |source| NodeError::File { path: options.data_dir.clone(), source };
     options.disk.create_dir(&options.data_dir, 0o700).map_err(file)?;
-    let _lock = DirLock::take(&options.data_dir)?;
+    let _lock = options.machine.lock(&options.data_dir)?;
     let host = match &options.host {
         Some(host) => Arc::clone(host),
         None => Arc::new(RealHost::new(drover_keeper_image::install(&options.data_dir).map_err(file)?)),
@@ -133,6 +128,7 @@ pub async fn run_node(options: NodeOptions, shutdown: impl Future<Output = ()>) 
         () = &mut shutdown => return Ok(()),
         credential = find_credential(&options) => credential?,
     };
+    let mut rejoin = Backoff::new(FIRST_RETRY, LAST_RETRY * 5, Arc::clone(&options.world.entropy));
     loop {
         let config = Config {
             node_name: options.node_name.clone(),
@@ -147,7 +143,8 @@ pub async fn run_node(options: NodeOptions, shutdown: impl Future<Output = ()>) 
         // Whichever ends first: the loop alone has state, and ends when it is told to.
         let running = agent.run(async move { drop(stopped.await) });
         tokio::pin!(running);
-        let session = hold_session(&options, &mut credential, &handle, &host, &boot_id);
+        let session = Connection { handle, host: Arc::clone(&host), boot_id: boot_id.clone() };
+        let session = hold_session(&options, &mut credential, &mut rejoin, &session);
         let again = tokio::select! {
             biased;
             () = &mut shutdown => false,
@@ -205,56 +202,65 @@ async fn find_credential(options: &NodeOptions) -> Result<Credential, NodeError>
     }
 }
 
+/// What of a session does not change when the credential does.
+struct Connection {
+    handle: Handle,
+    host: Arc<dyn Host>,
+    boot_id: String,
+}
+
 /// Holds sessions for ever; returns when the host has become another node by joining again.
 async fn hold_session(
     options: &NodeOptions,
     credential: &mut Credential,
-    handle: &crate::handle::Handle,
-    host: &Arc<dyn Host>,
-    boot_id: &str,
+    rejoin: &mut Backoff,
+    connection: &Connection,
 ) -> Result<(), NodeError> {
     loop {
         let session = Session {
             client: join::client(&options.server, credential)?,
-            handle: handle.clone(),
+            handle: connection.handle.clone(),
             node_name: options.node_name.clone(),
             node_uid: credential.node_uid.clone(),
-            boot_id: boot_id.to_owned(),
+            boot_id: connection.boot_id.clone(),
             labels: options.labels.clone(),
             world: options.world.clone(),
-            host: Arc::clone(host),
+            host: Arc::clone(&connection.host),
             machine: Arc::clone(&options.machine),
         };
-        match session::hold(&session, options.join_token.is_some()).await {
-            Ended::Stopped => return Err(AgentError::Stopped.into()),
-            Ended::NotKnown => {}
-        }
-        let Some(token) = &options.join_token else { continue };
-        let mut backoff = Backoff::new(FIRST_RETRY * 10, LAST_RETRY * 5, Arc::clone(&options.world.entropy));
-        let joined = loop {
-            match join::join(&options.server, &options.node_name, token, &options.labels).await {
-                Ok(joined) => break joined,
-                Err(error) => {
-                    // What it was told last goes on meanwhile, whatever the reason.
-                    let wait = backoff.next_delay();
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        ?wait,
-                        "the server does not know this node any more, and it cannot join anew"
-                    );
-                    tokio::time::sleep(wait).await;
+        match (session::hold(&session, options.join_token.is_some()).await, &options.join_token) {
+            (Ended::Stopped, _) => return Err(AgentError::Stopped.into()),
+            (Ended::NotKnown, None) => {}
+            (Ended::NotKnown, Some(token)) => {
+                let joined = join_anew(options, token, rejoin).await;
+                let another = joined.node_uid != credential.node_uid;
+                *credential = joined;
+                if another {
+                    return Ok(());
                 }
             }
-        };
-        if options.credential.is_none()
-            && let Err(error) = joined.store(&*options.disk, &options.data_dir)
-        {
-            tracing::error!(%error, "the new credential is not on disk: the next start joins once more");
         }
-        let another = joined.node_uid != credential.node_uid;
-        *credential = joined;
-        if another {
-            return Ok(());
+    }
+}
+
+/// Joins once more, however long it takes: what the node was told last goes on meanwhile.
+async fn join_anew(options: &NodeOptions, token: &str, rejoin: &mut Backoff) -> Credential {
+    loop {
+        // A server that lets hosts join and refuses their sessions is not asked in a frenzy.
+        tokio::time::sleep(rejoin.next_delay()).await;
+        match join::join(&options.server, &options.node_name, token, &options.labels).await {
+            Ok(joined) => {
+                if options.credential.is_none()
+                    && let Err(error) = joined.store(&*options.disk, &options.data_dir)
+                {
+                    tracing::error!(%error, "the new credential is not on disk: the next start joins once more");
+                }
+                return joined;
+            }
+            Err(error) => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the server does not know this node any more, and it cannot join anew"
+            ),
         }
     }
 }

@@ -10,7 +10,10 @@ use drover_types::kinds::run::{RunPhase, Trigger, TriggerType};
 use drover_types::kinds::service::ServiceSpec;
 
 use crate::agent::{Agent, Slot};
-use crate::ledger::{CauseKey, Change, Claim, Memory};
+use crate::ledger::{CauseKey, Change, Claim, Memory, Stage};
+
+/// How long a replica has to be up before the next one is replaced.
+const SETTLED: Duration = Duration::from_secs(1);
 
 impl Agent {
     pub(crate) fn plan_service(&mut self, assignment: &Assignment, now: Now) -> Option<Duration> {
@@ -25,12 +28,11 @@ impl Agent {
             self.stage(Change::Remember(uid.clone(), Box::new(memory.clone())));
         }
         let claims = self.claims_of(uid);
-        self.replace(service, &claims, wanted.saturating_sub(down(&memory)));
+        let mut wake = self.replace(service, &claims, wanted.saturating_sub(down(&memory)), now);
         if self.is_config_missing(uid) {
             // It waits for what is missing: the next desired state brings it.
             return None;
         }
-        let mut wake: Option<Duration> = None;
         for replica in 0..wanted {
             if claims.iter().any(|claim| claim.replica == Some(replica)) || memory.down.contains_key(&replica)
             {
@@ -58,30 +60,40 @@ impl Agent {
         wake
     }
 
-    /// Ends what is too much, and of the replicas with an older template one, if all that should be up are.
-    fn replace(&mut self, service: &ServiceSpec, claims: &[Claim], expected: u32) {
+    /// Ends what is too much, and of the replicas with an older template one, if all that should be up are; when to
+    /// look again.
+    fn replace(
+        &mut self,
+        service: &ServiceSpec,
+        claims: &[Claim],
+        expected: u32,
+        now: Now,
+    ) -> Option<Duration> {
         let wanted = service.replicas.unwrap_or(1);
         let (within, over): (Vec<&Claim>, Vec<&Claim>) =
             claims.iter().partition(|claim| claim.replica.is_some_and(|replica| replica < wanted));
         for claim in over {
             self.stop(claim, StopCause::Removed);
         }
-        let up = within.iter().filter(|c| c.stop.is_none() && self.live.contains_key(&c.run_uid)).count();
-        let all_up = u32::try_from(up).unwrap_or(u32::MAX) >= expected;
-        for claim in within {
-            let outdated = claim.template != service.template && claim.stop.is_none();
-            if !outdated {
-                continue;
-            }
-            // One that has not started costs nothing. Of the others one goes, and the next when its successor is up.
-            let is_up = self.live.contains_key(&claim.run_uid);
-            if !is_up && claim.stage != crate::ledger::Stage::Admitted {
-                self.stop(claim, StopCause::Changed);
-            } else if is_up && all_up {
-                self.stop(claim, StopCause::Changed);
-                return;
-            }
+        let outdated: Vec<&Claim> =
+            within.iter().copied().filter(|c| c.template != service.template && c.stop.is_none()).collect();
+        // One that has not started costs nothing.
+        for claim in outdated.iter().filter(|claim| claim.stage != Stage::Admitted) {
+            self.stop(claim, StopCause::Changed);
         }
+        let next = outdated.iter().find(|claim| self.live.contains_key(&claim.run_uid))?;
+        let steady: Vec<Duration> = within
+            .iter()
+            .filter(|claim| claim.stop.is_none())
+            .filter_map(|claim| self.live.get(&claim.run_uid))
+            .map(|(live, _)| live.started.saturating_add(SETTLED))
+            .collect();
+        let up = steady.iter().filter(|at| **at <= now.boottime).count();
+        if u32::try_from(up).unwrap_or(u32::MAX) >= expected {
+            self.stop(next, StopCause::Changed);
+            return None;
+        }
+        steady.into_iter().filter(|at| *at > now.boottime).min()
     }
 
     /// What follows the end of a replica's run.

@@ -93,10 +93,12 @@ impl Agent {
     }
 
     pub(crate) fn watch_again(&mut self, run_uid: &str) {
+        if self.spawned.contains(run_uid) {
+            // Its watches were there from the start.
+            return;
+        }
         let dir = self.run_dir(run_uid);
-        let alive = self.host.look(&dir).is_ok_and(|look| look.alive);
-        if alive
-            && !self.spawned.contains(run_uid)
+        if self.host.look(&dir).is_ok_and(|look| look.alive)
             && let Ok(watch) = self.host.watch(&dir)
         {
             self.notify(run_uid, watch);

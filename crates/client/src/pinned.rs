@@ -8,8 +8,8 @@ use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use futures_util::future::BoxFuture;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
@@ -67,12 +67,9 @@ impl PinnedDial {
             return Err(ConfigError::Ca("the token's part after the dot is not a SHA-256 in hex".into()));
         }
         let ca = Arc::new(OnceLock::new());
-        let verifier =
-            Verifier { pin: pin.to_ascii_lowercase(), ca: Arc::clone(&ca), provider: provider() };
-        let tls = builder()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
+        let verifier = Verifier { pin: pin.to_ascii_lowercase(), ca: Arc::clone(&ca), provider: provider() };
+        let tls =
+            builder()?.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
         Ok(Self { tls: TlsDial::with_tls(host, port, name, tls), ca })
     }
 

@@ -24,6 +24,8 @@ const LAST_RETRY: Duration = Duration::from_secs(60);
 /// Between two tries of a node that the server refuses, and between two errors in the log about it.
 const REFUSED_RETRY: Duration = Duration::from_secs(60);
 const REFUSED_LAST_RETRY: Duration = Duration::from_secs(600);
+/// The longest that a server may ask to wait.
+const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
 /// Everything that a session needs.
 pub(crate) struct Session {
@@ -73,12 +75,14 @@ pub(crate) enum Broken {
 }
 
 impl Broken {
+    /// When the server asked to be tried again, within reason.
     fn retry_after(&self) -> Option<Duration> {
-        match self {
+        let asked = match self {
             Self::Closed { retry_after, .. } => *retry_after,
             Self::Client(error) => error.retry_after(),
             _ => None,
-        }
+        };
+        asked.map(|after| after.min(LONGEST_ASKED))
     }
 
     fn is_refusal(&self) -> bool {

@@ -1,8 +1,10 @@
 //! The agent with real keepers and processes: alone, and with a server that speaks the wire over pipes in memory.
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, reason = "a test that skips says why")]
 
 mod agent;
 mod disk;
+mod kills;
 mod leases;
 mod logs;
 mod nodes;

@@ -21,32 +21,41 @@ pub struct Needs {
 #[derive(Clone, Debug, Default)]
 pub struct Admission {
     waiting: VecDeque<(String, Needs)>,
+    /// The ids in `waiting`.
+    in_line: BTreeSet<String>,
     running: BTreeMap<String, Needs>,
 }
 
 impl Admission {
     /// Puts `id` at the end of the line. False when too many wait. One that waits or runs already stays as it is.
     pub fn ask(&mut self, id: &str, needs: Needs) -> bool {
-        if self.running.contains_key(id) || self.waiting.iter().any(|(waiting, _)| waiting == id) {
+        if self.running.contains_key(id) || self.in_line.contains(id) {
             return true;
         }
         if self.waiting.len() >= MAX_WAITING {
             return false;
         }
+        self.in_line.insert(id.to_owned());
         self.waiting.push_back((id.to_owned(), needs));
         true
     }
 
     /// Takes note of what runs already, found again after a restart of the agent. It is never refused.
     pub fn adopt(&mut self, id: &str, needs: Needs) {
-        self.waiting.retain(|(waiting, _)| waiting != id);
+        self.leave_line(id);
         self.running.insert(id.to_owned(), needs);
     }
 
     /// Frees what `id` holds, or gives up its place in the line.
     pub fn release(&mut self, id: &str) {
         self.running.remove(id);
-        self.waiting.retain(|(waiting, _)| waiting != id);
+        self.leave_line(id);
+    }
+
+    fn leave_line(&mut self, id: &str) {
+        if self.in_line.remove(id) {
+            self.waiting.retain(|(waiting, _)| waiting != id);
+        }
     }
 
     /// Whether `id` has been admitted and not released.
@@ -85,6 +94,7 @@ impl Admission {
                 if let Some(lane) = &needs.lane {
                     *used.entry(lane.clone()).or_default() += 1;
                 }
+                self.in_line.remove(&id);
                 self.running.insert(id.clone(), needs);
                 admitted.push(id);
             } else {
@@ -143,10 +153,10 @@ mod tests {
 
     #[test]
     fn the_line_has_an_end() {
-        let mut line = Admission {
-            waiting: (0..MAX_WAITING).map(|id| (id.to_string(), Needs::default())).collect(),
-            ..Admission::default()
-        };
+        let mut line = Admission::default();
+        for id in 0..MAX_WAITING {
+            assert!(line.ask(&id.to_string(), Needs::default()));
+        }
         assert!(!line.ask("one more", Needs::default()));
         assert!(line.ask("5", Needs::default()), "one that waits already does not wait twice");
     }

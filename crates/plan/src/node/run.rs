@@ -189,7 +189,10 @@ pub enum Next {
 /// What follows attempt number `attempt` (from 1) that ended now in `phase`.
 pub fn next(rules: &Rules, attempt: u32, phase: RunPhase, stop: Option<StopCause>, now: Now) -> Next {
     // Who was ended on purpose is not wanted any more.
-    if matches!(stop, Some(StopCause::Replaced | StopCause::Removed | StopCause::Changed | StopCause::LeaseLost)) {
+    if matches!(
+        stop,
+        Some(StopCause::Replaced | StopCause::Removed | StopCause::Changed | StopCause::LeaseLost)
+    ) {
         return Next::Done;
     }
     let wanted = match phase {

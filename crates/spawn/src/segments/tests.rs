@@ -28,7 +28,13 @@ fn every_byte_comes_back_in_order_with_its_stream() {
     writer.write(Stream::Stderr, 12, b"half a li");
     let mut reader = Reader::open(dir.path(), 0);
     let first = Record { sequence: 0, stream: Stream::Stdout, wall_ns: 11, offset: 0, payload: all };
-    let second = Record { sequence: 1, stream: Stream::Stderr, wall_ns: 12, offset: 256, payload: b"half a li".to_vec() };
+    let second = Record {
+        sequence: 1,
+        stream: Stream::Stderr,
+        wall_ns: 12,
+        offset: 256,
+        payload: b"half a li".to_vec(),
+    };
     assert_eq!(reader.poll().expect("readable"), Some(Item::Record(first)));
     assert_eq!(reader.poll().expect("readable"), Some(Item::Record(second)));
     assert_eq!(reader.poll().expect("readable"), None);
