@@ -66,6 +66,8 @@ pub struct Txn {
     pub compares: Vec<Compare>,
     /// The changes, made in order.
     pub ops: Vec<Op>,
+    /// Whether it leads to less being stored, see [`Txn::making_room`].
+    pub makes_room: bool,
 }
 
 impl Txn {
@@ -93,6 +95,18 @@ impl Txn {
     pub fn delete(mut self, key: impl Into<Bytes>) -> Self {
         self.ops.push(Op::Delete { key: key.into() });
         self
+    }
+
+    /// Says that this leads to less being stored, as the mark of a deletion does: on a full disk it may use the space
+    /// kept back. One that only deletes need not say so.
+    #[must_use]
+    pub fn making_room(mut self) -> Self {
+        self.makes_room = true;
+        self
+    }
+
+    pub(crate) fn may_use_reserve(&self) -> bool {
+        self.makes_room || (!self.ops.is_empty() && self.ops.iter().all(|op| matches!(op, Op::Delete { .. })))
     }
 }
 

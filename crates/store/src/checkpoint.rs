@@ -4,20 +4,21 @@
 use std::{
     path::Path,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
         mpsc::{SyncSender, sync_channel},
     },
     thread::JoinHandle,
 };
 
-use crate::{OpenError, Options, StoreMetrics, file, lock::DirLock, metrics::count};
-
-/// Bytes committed between two wakes.
-pub(crate) const EVERY_BYTES: u64 = 1 << 20;
+use crate::{
+    OpenError, Options, StoreError, StoreMetrics, error::is_fatal_error, file, lock::DirLock, metrics::count,
+};
 
 pub(crate) struct Checkpointer {
     wake: Option<SyncSender<()>>,
+    broken: Arc<OnceLock<Arc<str>>>,
+    full: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -30,19 +31,30 @@ impl Checkpointer {
     ) -> Result<Self, OpenError> {
         let conn = file::connect(path, options)?;
         let (wake, woken) = sync_channel::<()>(1);
-        let failing = AtomicBool::new(false);
+        let broken = Arc::new(OnceLock::new());
+        let full = Arc::new(AtomicBool::new(false));
+        let (breaks, fills) = (broken.clone(), full.clone());
         let run = move || {
+            let mut failing = false;
             while woken.recv().is_ok() {
                 match file::set(&conn, "wal_checkpoint(PASSIVE)") {
                     Ok(()) => {
-                        failing.store(false, Relaxed);
+                        failing = false;
                         count(&metrics.checkpoints);
                     }
-                    // The log keeps everything until a later one succeeds; on a full disk that is when space returns.
-                    Err(error) if !failing.swap(true, Relaxed) => {
-                        tracing::warn!(%error, "the store's log cannot be moved into the database yet");
+                    // After a failed sync nobody knows what is on the disk, and a second one that succeeds does not
+                    // tell: the log stays as it is, and writing ends.
+                    Err(error) if is_fatal_error(&error) => {
+                        let _ = breaks.set(reason(&error));
+                        break;
                     }
-                    Err(_) => {}
+                    // The log keeps everything until a later one succeeds; on a full disk that is when space returns.
+                    Err(error) => {
+                        fills.store(matches!(error, StoreError::DiskFull), Relaxed);
+                        if !std::mem::replace(&mut failing, true) {
+                            tracing::warn!(%error, "the store's log cannot be moved into the database yet");
+                        }
+                    }
                 }
             }
             drop((conn, lock));
@@ -51,7 +63,17 @@ impl Checkpointer {
             .name("store-log".into())
             .spawn(run)
             .map_err(|source| OpenError::Io { path: path.into(), source })?;
-        Ok(Self { wake: Some(wake), thread: Some(thread) })
+        Ok(Self { wake: Some(wake), broken, full, thread: Some(thread) })
+    }
+
+    /// Whether the disk was full for it since this was asked last.
+    pub(crate) fn met_full_disk(&self) -> bool {
+        self.full.swap(false, Relaxed)
+    }
+
+    /// Why it stopped for good, if it did.
+    pub(crate) fn broken(&self) -> Option<Arc<str>> {
+        self.broken.get().cloned()
     }
 
     /// Asks for a checkpoint; one that is already asked for does for both.
@@ -59,6 +81,13 @@ impl Checkpointer {
         if let Some(wake) = &self.wake {
             let _ = wake.try_send(());
         }
+    }
+}
+
+fn reason(error: &StoreError) -> Arc<str> {
+    match error {
+        StoreError::Backend(source) => format!("the log could not be moved: {source}").into(),
+        other => other.to_string().into(),
     }
 }
 

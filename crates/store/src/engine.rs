@@ -4,14 +4,16 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use rusqlite::{Connection, params};
 
 use crate::{
     Commit, KeyValue, ListOptions, OpenError, Options, Page, Result, Status, StoreError, Txn, TxnOutcome,
-    error::{is_fatal, is_full},
+    error::is_fatal_error,
     file, read,
+    reserve::Reserve,
     schema::Meta,
     write::{self, ROW_BYTES},
 };
@@ -19,8 +21,12 @@ use crate::{
 /// Rows removed, and pages given back, in one step of [`Engine::maintain`].
 const STEP_ROWS: i64 = 512;
 const STEP_PAGES: i64 = 256;
+/// The same on a full disk, where the log of a step has to fit into what was kept back.
+const FULL_STEP: (i64, i64) = (16, 16);
 /// Free pages kept for the next writes.
 const SPARE_PAGES: i64 = 64;
+/// How long a writer waits for those who read the log.
+const RESTART_WAIT: Duration = Duration::from_millis(100);
 
 /// What [`Engine::apply`] did.
 #[derive(Debug)]
@@ -45,18 +51,41 @@ pub struct Engine {
     /// Whether pages may be left to give back.
     spare: bool,
     poisoned: Option<Arc<str>>,
+    reserve: Reserve,
+    /// Commits that waited for a sync of the log.
+    syncs: u64,
 }
 
 impl Engine {
     /// Opens the database file at `path`, or makes it. The caller sees to it that nobody else writes to it.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let path = path.as_ref().to_path_buf();
-        let conn = file::open(&path, &options)?;
+        let kept_back = if options.vfs.is_some() { 0 } else { options.reserve_bytes };
+        let reserve = file::beside(&path, "-reserve");
+        let conn = match file::open(&path, &options) {
+            // SQLite wants a little space of its own before it reads.
+            Err(OpenError::DiskFull { .. }) if std::fs::remove_file(&reserve).is_ok() => {
+                file::open(&path, &options)
+            }
+            opened => opened,
+        }?;
         let damaged =
             |error: StoreError| OpenError::Corrupt { path: path.clone(), detail: error.to_string() };
         let meta = Meta::load(&conn).map_err(damaged)?;
         let history = past_bytes(&conn).map_err(damaged)?;
-        Ok(Self { conn, path, options, meta, history, garbage: true, spare: true, poisoned: None })
+        let reserve = Reserve::new(reserve, kept_back);
+        Ok(Self {
+            conn,
+            path,
+            options,
+            meta,
+            history,
+            garbage: true,
+            spare: true,
+            poisoned: None,
+            reserve,
+            syncs: 0,
+        })
     }
 
     /// Leaves the log to another connection to move into the database.
@@ -65,14 +94,32 @@ impl Engine {
     }
 
     /// Runs transactions in order and commits them together: one sync for all. A conflict or an invalid transaction
-    /// is that one's answer; an error is everybody's, and then nothing was changed.
+    /// is that one's answer; an error is everybody's, and then nothing was changed. On a full disk only what makes
+    /// room is written, into the space kept back for it; the others are answered `DiskFull`.
     pub fn apply(&mut self, txns: &[Txn]) -> Result<Applied> {
         self.writable()?;
+        let all = if self.reserve.take() { self.attempt(txns, |_| true) } else { Err(StoreError::DiskFull) };
+        match all {
+            Err(StoreError::DiskFull) => {
+                self.reserve.release();
+                if !txns.iter().any(Txn::may_use_reserve) {
+                    return Err(StoreError::DiskFull);
+                }
+                // The log may hold what space there is.
+                self.restart_log()?;
+                self.attempt(txns, Txn::may_use_reserve)
+            }
+            done => done,
+        }
+    }
+
+    fn attempt(&mut self, txns: &[Txn], wanted: impl Fn(&Txn) -> bool) -> Result<Applied> {
         let (mut meta, mut history) = (self.meta, self.history);
         let mut applied = Applied { outcomes: Vec::with_capacity(txns.len()), commits: Vec::new() };
         self.write(|conn| {
             for txn in txns {
-                if let Err(error) = write::check(txn) {
+                let refused = if wanted(txn) { write::check(txn).err() } else { Some(StoreError::DiskFull) };
+                if let Some(error) = refused {
                     applied.outcomes.push(Err(error));
                     continue;
                 }
@@ -108,32 +155,56 @@ impl Engine {
             conn.execute_batch("BEGIN IMMEDIATE")?;
             let keep = change(conn)?;
             conn.execute_batch(if keep { "COMMIT" } else { "ROLLBACK" })?;
-            Ok(())
+            Ok(keep)
         })();
+        self.syncs += u64::from(matches!(done, Ok(true)));
         if done.is_err() && !self.conn.is_autocommit() {
             // Some errors have rolled back already; when this fails too, the error below says what counts.
             let _ = self.conn.execute_batch("ROLLBACK");
         }
-        done.map_err(|error| self.judge(error))
+        done.map(|_| ()).map_err(|error| self.judge(error))
+    }
+
+    /// Ends writing until the store is opened again.
+    pub(crate) fn poison(&mut self, reason: Arc<str>) {
+        self.poisoned.get_or_insert(reason);
+    }
+
+    /// Why nothing is written any more, if so.
+    pub(crate) fn poisoned(&self) -> Option<&Arc<str>> {
+        self.poisoned.as_ref()
+    }
+
+    /// Whether the disk is full, as far as is known: only what makes room is written.
+    pub(crate) fn is_full(&self) -> bool {
+        !self.reserve.is_held()
+    }
+
+    /// Takes it that the disk is full. Says whether there was a reserve to let go of.
+    pub(crate) fn let_reserve_go(&mut self) -> bool {
+        self.reserve.release()
+    }
+
+    /// How much is kept back.
+    pub(crate) fn reserve_bytes(&self) -> Option<u64> {
+        self.reserve.bytes()
+    }
+
+    /// Commits so far, each of which waited for one sync of the log.
+    pub fn syncs(&self) -> u64 {
+        self.syncs
     }
 
     /// An error of the disk ends writing: after a failed sync nobody knows what is on it.
     fn judge(&mut self, error: StoreError) -> StoreError {
-        let fatal = match &error {
-            StoreError::Corrupt { .. } => true,
-            StoreError::Backend(source) => source
-                .downcast_ref::<rusqlite::Error>()
-                .is_some_and(|error| is_fatal(error) && !is_full(error)),
-            _ => !self.conn.is_autocommit(),
-        };
-        if !fatal {
+        if !is_fatal_error(&error) && self.conn.is_autocommit() {
             return error;
         }
         let reason: Arc<str> = match &error {
             StoreError::Backend(source) => source.to_string().into(),
             other => other.to_string().into(),
         };
-        self.poisoned = Some(reason.clone());
+        self.poison(reason.clone());
         StoreError::Poisoned { reason }
     }
 
@@ -188,6 +259,10 @@ impl Engine {
     /// pages back. Says how many rows went, and whether there is more to do.
     pub fn maintain(&mut self) -> Result<(u64, bool)> {
         self.writable()?;
+        let (rows_at_once, pages_at_once) = if self.is_full() { FULL_STEP } else { (STEP_ROWS, STEP_PAGES) };
+        if self.is_full() {
+            self.restart_log()?;
+        }
         let due = self.due()?;
         if due > self.meta.compacted || self.garbage {
             let meta = Meta { compacted: due.max(self.meta.compacted), ..self.meta };
@@ -196,7 +271,7 @@ impl Engine {
             self.write(|conn| {
                 for sql in [REMOVE_REPLACED, REMOVE_DELETED] {
                     let mut statement = conn.prepare_cached(sql)?;
-                    let mut gone = statement.query(params![meta.compacted as i64, STEP_ROWS])?;
+                    let mut gone = statement.query(params![meta.compacted as i64, rows_at_once])?;
                     while let Some(row) = gone.next()? {
                         rows += 1;
                         bytes += row.get::<_, i64>(0)? as u64 + ROW_BYTES;
@@ -216,12 +291,18 @@ impl Engine {
         if self.spare {
             let free = file::number(&self.conn, "freelist_count")?;
             if free > SPARE_PAGES {
-                let pages = (free - SPARE_PAGES).min(STEP_PAGES);
+                let pages = (free - SPARE_PAGES).min(pages_at_once);
                 file::set(&self.conn, &format!("incremental_vacuum({pages})"))
                     .map_err(|error| self.judge(error))?;
+                self.syncs += 1;
                 return Ok((0, true));
             }
             self.spare = false;
+        }
+        if self.is_full() {
+            // The file shrinks when the log that says so is moved into it.
+            self.restart_log()?;
+            self.reserve.take();
         }
         Ok((0, false))
     }
@@ -230,6 +311,10 @@ impl Engine {
     fn due(&self) -> Result<u64> {
         let (keep, Meta { revision, compacted, .. }) = (self.options.keep_revisions, self.meta);
         let mut due = compacted;
+        if self.is_full() {
+            // The past goes before the present does.
+            return Ok(revision);
+        }
         if revision - compacted > keep.saturating_add(keep / 10) {
             due = revision - keep;
         }
@@ -253,7 +338,29 @@ impl Engine {
 
     /// Moves the log into the database as far as no reader stands in the way; never waits for one.
     pub fn checkpoint(&mut self) -> Result<()> {
-        file::set(&self.conn, "wal_checkpoint(PASSIVE)")
+        file::set(&self.conn, "wal_checkpoint(PASSIVE)").map_err(|error| self.judge(error))
+    }
+
+    /// Moves the whole log into the database, so that the next commit starts it over. Waits a moment for those who
+    /// read; says whether all was done.
+    pub(crate) fn restart_log(&mut self) -> Result<bool> {
+        self.conn.busy_timeout(RESTART_WAIT)?;
+        // On a full disk the log gives its own space back too.
+        let how = if self.is_full() { "TRUNCATE" } else { "RESTART" };
+        let sql = format!("PRAGMA wal_checkpoint({how})");
+        let done = self.conn.query_row(&sql, [], |row| row.get::<_, i64>(0));
+        self.conn.busy_timeout(file::BUSY_WAIT)?;
+        match done {
+            Ok(busy) => Ok(busy == 0),
+            Err(error) => Err(self.judge(error.into())),
+        }
+    }
+
+    /// Pages in the log, and how many of them are in the database too.
+    pub(crate) fn log_frames(&self) -> Result<(u64, u64)> {
+        let mut statement = self.conn.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
+        let count = |found: i64| u64::try_from(found).unwrap_or(0);
+        Ok(statement.query_row([], |row| Ok((count(row.get(1)?), count(row.get(2)?))))?)
     }
 }
 

@@ -28,6 +28,16 @@ pub enum StoreError {
     /// There is no space for the write. Nothing of it was stored; it may be tried again.
     #[error("no space left for the store; nothing was changed")]
     DiskFull,
+    /// The log is at its bound, for another program keeps reading an old state of the database. Nothing of the write
+    /// was stored; it may be tried again.
+    #[error(
+        "the store's log has {bytes} bytes and cannot start over while another program reads the database; nothing \
+         was changed"
+    )]
+    LogStuck {
+        /// How long the log is.
+        bytes: u64,
+    },
     /// The disk failed under a write: the store reads but does not write until it is opened again. Whether the write
     /// that met the failure is stored is known only then.
     #[error("the store is read-only until restart since a write failed: {reason}")]
@@ -141,6 +151,15 @@ pub(crate) fn is_full(error: &rusqlite::Error) -> bool {
             failure.code == rusqlite::ErrorCode::DiskFull
                 || failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
         }
+        _ => false,
+    }
+}
+
+/// Whether an error of the store is one that ends writing.
+pub(crate) fn is_fatal_error(error: &StoreError) -> bool {
+    match error {
+        StoreError::Corrupt { .. } => true,
+        StoreError::Backend(source) => source.downcast_ref::<rusqlite::Error>().is_some_and(is_fatal),
         _ => false,
     }
 }

@@ -1,8 +1,9 @@
 //! Opening the file: made whole before it has its name, refused when it is newer, foreign or damaged.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions, Permissions},
     io::{ErrorKind, Read},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -18,11 +19,17 @@ use crate::{
 /// The size up to which a start also checks each index against its table.
 const FULL_CHECK_BYTES: i64 = 256 << 20;
 
+/// How long a connection waits for a lock that another one holds.
+pub(crate) const BUSY_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// A connection that writes, to a database that is there and sound.
 pub(crate) fn open(path: &Path, options: &Options) -> Result<Connection, OpenError> {
     if options.vfs.is_none() {
         match std::fs::metadata(path) {
-            Ok(found) => look(path, found.len())?,
+            Ok(found) => {
+                look(path, found.len())?;
+                close_to_others(path, &found)?;
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => create(path, options)?,
             Err(source) => return Err(OpenError::Io { path: path.into(), source }),
         }
@@ -36,6 +43,17 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Connection, OpenErr
     Ok(conn)
 }
 
+/// The database holds secrets. SQLite gives the log and the index the mode of the database.
+const MODE: u32 = 0o600;
+
+fn close_to_others(path: &Path, found: &std::fs::Metadata) -> Result<(), OpenError> {
+    if found.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    std::fs::set_permissions(path, Permissions::from_mode(MODE))
+        .map_err(|source| OpenError::Io { path: path.into(), source })
+}
+
 /// A connection set up for writing.
 pub(crate) fn connect(path: &Path, options: &Options) -> Result<Connection, OpenError> {
     let flags =
@@ -43,7 +61,7 @@ pub(crate) fn connect(path: &Path, options: &Options) -> Result<Connection, Open
     let conn = with_flags(path, options, flags).map_err(|error| refuse(path, error))?;
     let limit = options.wal_bytes / 2;
     (|| {
-        conn.busy_timeout(std::time::Duration::from_secs(5))?;
+        conn.busy_timeout(BUSY_WAIT)?;
         conn.set_prepared_statement_cache_capacity(64);
         // The page layout has to be chosen before the first table is; on a database that has one this does nothing.
         set(&conn, "auto_vacuum = INCREMENTAL")?;
@@ -62,7 +80,7 @@ pub(crate) fn connect_reader(path: &Path, options: &Options) -> Result<Connectio
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     (|| {
         let conn = with_flags(path, options, flags)?;
-        conn.busy_timeout(std::time::Duration::from_secs(5))?;
+        conn.busy_timeout(BUSY_WAIT)?;
         set(&conn, "query_only = ON")?;
         set(&conn, "temp_store = MEMORY")?;
         Ok(conn)
@@ -122,11 +140,12 @@ fn create(path: &Path, options: &Options) -> Result<(), OpenError> {
             _ => {}
         }
     }
+    let io = |source| OpenError::Io { path: path.into(), source };
+    OpenOptions::new().write(true).create_new(true).mode(MODE).open(&draft).map_err(io)?;
     let conn = connect(&draft, options)?;
     fill(&conn, options).map_err(|error| refuse(path, error))?;
     // The last connection to close moves the log into the database and syncs it.
     conn.close().map_err(|(_, error)| refuse(path, error))?;
-    let io = |source| OpenError::Io { path: path.into(), source };
     File::open(&draft).and_then(|file| file.sync_all()).map_err(io)?;
     std::fs::rename(&draft, path).map_err(io)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -20,6 +20,10 @@ pub struct StoreMetrics {
     pub batched: AtomicU64,
     /// Writes refused because the disk was full.
     pub disk_full: AtomicU64,
+    /// 1 once a failed write has ended writing.
+    pub poisoned: AtomicU64,
+    /// Bytes of the log.
+    pub log_bytes: AtomicU64,
     /// Times the log was moved into the database.
     pub checkpoints: AtomicU64,
     /// Rows that compaction removed.

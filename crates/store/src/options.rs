@@ -12,12 +12,14 @@ pub const MAX_TXN_BYTES: usize = 16 << 20;
 /// How to open a store.
 #[derive(Clone)]
 pub struct Options {
-    /// Past revisions kept for lists and watches; compaction trims to it, a tenth late.
+    /// Past revisions kept for lists and watches; compaction trims to it, a tenth late. On a full disk none is.
     pub keep_revisions: u64,
     /// Bytes of past values kept; compaction trims to it.
     pub keep_bytes: u64,
-    /// The log's size that makes the writer itself move it into the database.
+    /// The log's size that makes the writer itself move it into the database. At eight times this, writes are refused.
     pub wal_bytes: u64,
+    /// Bytes kept back, in a file of their own, for what makes room when the disk is full; 0 for none.
+    pub reserve_bytes: u64,
     /// Requests that may wait for the writer; a caller beyond that waits to be let in.
     pub queue: usize,
     /// The most transactions of one commit.
@@ -40,6 +42,7 @@ impl Options {
             keep_revisions: 20_000,
             keep_bytes: 64 << 20,
             wal_bytes: 16 << 20,
+            reserve_bytes: 4 << 20,
             queue: 1024,
             batch: 256,
             readers: 2,
@@ -56,6 +59,7 @@ impl fmt::Debug for Options {
             .field("keep_revisions", &self.keep_revisions)
             .field("keep_bytes", &self.keep_bytes)
             .field("wal_bytes", &self.wal_bytes)
+            .field("reserve_bytes", &self.reserve_bytes)
             .field("queue", &self.queue)
             .field("batch", &self.batch)
             .field("readers", &self.readers)

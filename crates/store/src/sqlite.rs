@@ -2,6 +2,8 @@
 
 use std::{
     fmt,
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
     thread::JoinHandle,
@@ -16,6 +18,7 @@ use crate::{
     StoreError, StoreMetrics, Txn, TxnOutcome, Watch,
     checkpoint::Checkpointer,
     lock::DirLock,
+    log::Log,
     read,
     readers::Readers,
     watch::Hub,
@@ -38,7 +41,12 @@ impl SqliteStore {
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let dir = dir.as_ref();
         let path = dir.join("store.db");
-        std::fs::create_dir_all(dir).map_err(|source| OpenError::Io { path: dir.into(), source })?;
+        // One that is made here is for nobody else: secrets will lie in it.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|source| OpenError::Io { path: dir.into(), source })?;
         let lock = Arc::new(DirLock::take(&dir.join("store.lock"))?);
         let engine = Engine::open(&path, options.clone())?;
         engine
@@ -54,12 +62,10 @@ impl SqliteStore {
             requests: waiting,
             hub: hub.clone(),
             metrics: metrics.clone(),
-            checkpointer,
+            log: Log::new(checkpointer, metrics.clone(), options.wal_bytes),
             batch: options.batch,
-            wal_bytes: options.wal_bytes,
             observers: Vec::new(),
             compacting: Vec::new(),
-            unmoved: 0,
         };
         let run = move || {
             writer.run();

@@ -6,10 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     ChangeKind, Engine, ListOptions, MAX_TXN_BYTES, Observer, Op, Result, StoreError, StoreMetrics, Txn,
-    TxnOutcome,
-    checkpoint::{Checkpointer, EVERY_BYTES},
-    metrics::count,
-    watch::Hub,
+    TxnOutcome, log::Log, metrics::count, watch::Hub,
 };
 
 /// Rows replayed to a new observer at a time.
@@ -27,14 +24,11 @@ pub(crate) struct Writer {
     pub(crate) requests: mpsc::Receiver<Request>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) metrics: Arc<StoreMetrics>,
-    pub(crate) checkpointer: Checkpointer,
+    pub(crate) log: Log,
     pub(crate) batch: usize,
-    pub(crate) wal_bytes: u64,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
     /// Compactions to be answered when their space is given back.
     pub(crate) compacting: Vec<oneshot::Sender<Result<()>>>,
-    /// Bytes committed since the checkpointer was woken.
-    pub(crate) unmoved: u64,
 }
 
 type Waiting = (Vec<Txn>, Vec<oneshot::Sender<Result<TxnOutcome>>>);
@@ -83,7 +77,6 @@ impl Writer {
                 next = self.requests.try_recv().ok();
             }
         }
-        self.unmoved += bytes as u64;
         self.commit((txns, answers));
     }
 
@@ -104,11 +97,10 @@ impl Writer {
             return;
         }
         self.metrics.batch(txns.len());
-        match self.engine.apply(&txns) {
+        let done = self.log.room(&mut self.engine).and_then(|()| self.engine.apply(&txns));
+        self.metrics.syncs.store(self.engine.syncs(), Relaxed);
+        match done {
             Ok(applied) => {
-                if !applied.commits.is_empty() {
-                    count(&self.metrics.syncs);
-                }
                 for commit in &applied.commits {
                     count(&self.metrics.commits);
                     for observer in &self.observers {
@@ -117,18 +109,21 @@ impl Writer {
                     self.hub.publish(commit);
                 }
                 for (answer, outcome) in answers.into_iter().zip(applied.outcomes) {
-                    if let Ok(TxnOutcome::Conflict { .. }) = outcome {
-                        count(&self.metrics.conflicts);
+                    match &outcome {
+                        Ok(TxnOutcome::Conflict { .. }) => count(&self.metrics.conflicts),
+                        Err(StoreError::DiskFull) => count(&self.metrics.disk_full),
+                        _ => {}
                     }
                     let _ = answer.send(outcome);
                 }
             }
             Err(error) => {
                 match &error {
-                    StoreError::DiskFull => count(&self.metrics.disk_full),
-                    StoreError::Poisoned { reason } => {
-                        tracing::error!(%reason, "the store takes no more writes")
+                    StoreError::DiskFull => {
+                        self.metrics.disk_full.fetch_add(answers.len() as u64, Relaxed);
                     }
+                    // Said once, where it happened.
+                    StoreError::Poisoned { .. } => {}
                     error => tracing::error!(%error, "a commit failed"),
                 }
                 for answer in answers {
@@ -160,21 +155,17 @@ impl Writer {
 
     /// One step of upkeep. Says whether there is more to do.
     fn maintain(&mut self) -> bool {
-        if self.unmoved >= EVERY_BYTES {
-            self.unmoved = 0;
-            self.checkpointer.wake();
-            if self.engine.status().wal_bytes > self.wal_bytes {
-                // The other connection cannot reach the end of a log that grows without pause; between two commits
-                // this one can. The next commit then starts the log over.
-                let _ = self.engine.checkpoint();
-            }
+        self.log.grown(&mut self.engine);
+        let done = self.engine.maintain();
+        self.metrics.syncs.store(self.engine.syncs(), Relaxed);
+        if let Some(reason) = self.engine.poisoned()
+            && self.metrics.poisoned.swap(1, Relaxed) == 0
+        {
+            tracing::error!(%reason, "the store takes no more writes until it is opened again");
         }
-        match self.engine.maintain() {
+        match done {
             Ok((rows, more)) => {
                 self.metrics.compacted_rows.fetch_add(rows, Relaxed);
-                if rows > 0 {
-                    count(&self.metrics.syncs);
-                }
                 if !more && !self.compacting.is_empty() {
                     // The file shrinks when the log that says so is moved into it.
                     let done = self.engine.checkpoint();

@@ -3,19 +3,32 @@
 mod cache;
 mod crash;
 mod file;
+mod full;
+mod log;
 mod model;
 mod store;
 
 use std::path::Path;
 
-use drover_store::{Options, SqliteStore, Store, Txn, TxnOutcome};
+use drover_store::{OpenError, Options, SqliteStore, Store, Txn, TxnOutcome};
 
 fn options() -> Options {
     Options::new(|| 0x1234_5678_9abc_def0)
 }
 
 fn open(dir: &Path) -> SqliteStore {
-    SqliteStore::open(dir, options()).expect("the store opens")
+    reopen(dir, options()).expect("the store opens")
+}
+
+/// Opens a store that may have been open just now: a process that another test starts holds a copy of its lock until
+/// it becomes another program.
+fn reopen(dir: &Path, options: Options) -> Result<SqliteStore, OpenError> {
+    loop {
+        match SqliteStore::open(dir, options.clone()) {
+            Err(OpenError::Locked { .. }) => std::thread::yield_now(),
+            done => return done,
+        }
+    }
 }
 
 async fn put(store: &dyn Store, key: &str, value: &str) -> u64 {

@@ -3,7 +3,11 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use bytes::Bytes;
-use drover_store::{ChangeKind, ListOptions, Options, SqliteStore, Store, StoreError, Txn, TxnOutcome};
+use drover_store::{
+    ChangeKind, Commit, KeyValue, ListOptions, Observer, Options, SqliteStore, Store, StoreError, Txn,
+    TxnOutcome,
+};
+use futures_util::FutureExt;
 
 use super::{open, options, put};
 
@@ -65,6 +69,61 @@ async fn each_of_a_group_gets_its_own_answer() {
     let metrics = store.metrics();
     assert!(metrics.syncs.load(Relaxed) <= metrics.commits.load(Relaxed));
     assert_eq!(metrics.conflicts.load(Relaxed), 10);
+}
+
+/// Holds the writer after its first commit until it is told to go on.
+struct Gate(std::sync::Mutex<Option<std::sync::mpsc::Receiver<()>>>);
+
+impl Observer for Gate {
+    fn prefix(&self) -> &[u8] {
+        b""
+    }
+    fn replay(&self) -> u64 {
+        0
+    }
+    fn reset(&self, _: Vec<KeyValue>, _: u64) {}
+    fn committed(&self, _: &Commit) {
+        if let Some(open) = self.0.lock().unwrap().take() {
+            open.recv().unwrap();
+        }
+    }
+    fn closed(&self) {}
+}
+
+#[tokio::test]
+async fn all_that_waits_is_committed_with_one_sync() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()));
+    let (go, gate) = std::sync::mpsc::channel();
+    store.attach(Arc::new(Gate(std::sync::Mutex::new(Some(gate))))).await.unwrap();
+    let mut first = store.txn(Txn::new().put("first", "v"));
+    // Each is in the writer's queue once it was polled, and the writer is held at the first.
+    assert!((&mut first).now_or_never().is_none());
+    while store.metrics().syncs.load(Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut waiting: Vec<_> =
+        (0..200).map(|index| store.txn(Txn::new().put(format!("k/{index}"), "v"))).collect();
+    for txn in &mut waiting {
+        // The runtime lets a task do only so much between two of these.
+        tokio::task::yield_now().await;
+        assert!(txn.now_or_never().is_none());
+    }
+    let before = store.metrics().syncs.load(Relaxed);
+    go.send(()).unwrap();
+    first.await.unwrap();
+    let mut revisions = Vec::new();
+    for txn in waiting {
+        match txn.await.unwrap() {
+            TxnOutcome::Committed { revision } => revisions.push(revision),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(revisions, (2..=201).collect::<Vec<_>>());
+    let metrics = store.metrics();
+    assert_eq!(metrics.syncs.load(Relaxed) - before, 1, "200 transactions, one sync");
+    assert_eq!(metrics.batched.load(Relaxed), 201);
+    assert_eq!(metrics.batches[8].load(Relaxed), 1, "one batch of more than 128");
 }
 
 #[tokio::test]

@@ -1,0 +1,92 @@
+//! How long the write-ahead log may get, and what the writer does about it.
+//!
+//! The log starts over when all of it is in the database and nobody reads it any more. Another thread moves it
+//! ([`Checkpointer`]); when that cannot keep up, the writer waits a moment for the readers; when somebody keeps a read
+//! open regardless (only another program can), writes are refused at a hard bound rather than the disk filled.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use crate::{Engine, Result, StoreError, StoreMetrics, checkpoint::Checkpointer};
+
+/// Unmoved bytes that wake the other thread.
+const WAKE_BYTES: u64 = 512 << 10;
+/// Writes are refused when the log is so many times as long as it should be.
+const REFUSE: u64 = 8;
+/// A page of the log with its header.
+const FRAME_BYTES: u64 = 4096 + 24;
+
+pub(crate) struct Log {
+    checkpointer: Checkpointer,
+    metrics: Arc<StoreMetrics>,
+    /// How long it should be at most.
+    bound: u64,
+    bytes: u64,
+    /// How long it was when the writer last waited for readers in vain.
+    tried: u64,
+}
+
+impl Log {
+    pub(crate) fn new(checkpointer: Checkpointer, metrics: Arc<StoreMetrics>, bound: u64) -> Self {
+        Self { checkpointer, metrics, bound: bound.max(WAKE_BYTES), bytes: 0, tried: 0 }
+    }
+
+    /// Whether there is room for another commit.
+    pub(crate) fn room(&mut self, engine: &mut Engine) -> Result<()> {
+        if let Some(reason) = self.checkpointer.broken() {
+            engine.poison(reason);
+            return Ok(());
+        }
+        let limit = self.bound * REFUSE;
+        if self.bytes < limit {
+            return Ok(());
+        }
+        self.restart(engine);
+        if self.bytes < limit { Ok(()) } else { Err(StoreError::LogStuck { bytes: self.bytes }) }
+    }
+
+    /// To be called after each commit.
+    pub(crate) fn grown(&mut self, engine: &mut Engine) {
+        if self.checkpointer.met_full_disk() {
+            engine.let_reserve_go();
+        }
+        let unmoved = self.measure(engine);
+        if unmoved >= WAKE_BYTES {
+            self.checkpointer.wake();
+        }
+        // On a full disk the log is all the space there is.
+        let bound = if engine.is_full() { WAKE_BYTES } else { self.bound };
+        // What is not moved yet has to fit into what was kept back.
+        let long = self.bytes > bound || engine.reserve_bytes().is_some_and(|kept| unmoved > kept / 2);
+        if long && self.bytes >= self.tried + bound / 4 {
+            self.restart(engine);
+        }
+    }
+
+    fn restart(&mut self, engine: &mut Engine) {
+        let mut done = engine.restart_log();
+        if matches!(done, Err(StoreError::DiskFull)) && engine.let_reserve_go() {
+            done = engine.restart_log();
+        }
+        match done {
+            Ok(true) => (self.bytes, self.tried) = (0, 0),
+            Ok(false) => self.tried = self.bytes,
+            Err(error) => {
+                tracing::warn!(%error, "the store's log cannot be moved into the database");
+                self.tried = self.bytes;
+            }
+        }
+        self.metrics.log_bytes.store(self.bytes, Relaxed);
+    }
+
+    /// How long the log is, and how much of it is not in the database yet.
+    fn measure(&mut self, engine: &Engine) -> u64 {
+        // A failure to ask is one of the next write too, which says so.
+        let Ok((frames, moved)) = engine.log_frames() else { return 0 };
+        self.bytes = frames * FRAME_BYTES;
+        if frames == 0 {
+            self.tried = 0;
+        }
+        self.metrics.log_bytes.store(self.bytes, Relaxed);
+        frames.saturating_sub(moved) * FRAME_BYTES
+    }
+}
