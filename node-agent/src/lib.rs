@@ -17,6 +17,7 @@ mod config;
 mod credential;
 mod desired;
 mod environment;
+mod evacuate;
 mod event;
 mod handle;
 mod heard;
@@ -43,6 +44,7 @@ mod trigger;
 
 pub use agent::Agent;
 pub use config::Config;
+pub use evacuate::end_runs;
 pub use handle::{AgentError, FoundRun, Handle, Standing};
 pub use host::{Host, Look, Output, RealHost, Watch};
 pub use join::{JoinError, ServerAddress};

@@ -60,7 +60,11 @@ impl Workload {
             Ends::WithTask => Some(self.task(&reader).await?),
         };
         // On one node, the attempts of a Task are one after the other.
-        let pinned = |task: &Value| self.node.is_some() || task.pointer("/spec/placement/nodeName").is_some();
+        let on_one = |task: &Value| {
+            let placement = |member: &str| task.pointer(&format!("/spec/placement/{member}"));
+            placement("nodeName").is_some() || placement("count").is_some_and(|count| *count == 1)
+        };
+        let pinned = |task: &Value| self.node.is_some() || on_one(task);
         let several = !task.as_ref().and_then(|(task, _)| task.as_ref()).is_some_and(pinned);
         let mut together = Together::new(Arc::clone(&reader), several);
         newest(&found).into_iter().map(Source::of).for_each(|source| together.add(source));

@@ -1,9 +1,12 @@
 //! `drover dev`: server, reconciler and one local agent in one process, and what happens on screen.
 
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Result;
+use drover_node_agent::{RealHost, end_runs};
 
 use super::control_plane::{ControlPlane, Setup};
 use super::local_agent::LocalAgent;
@@ -45,6 +48,11 @@ async fn serve(args: &command_line::Dev) -> Result<ExitCode> {
     }
     feed.abort();
     agent.stop().await?;
+    // Nobody expects a first look to leave processes behind. One that was killed leaves them to its next start.
+    let ended = end_runs(Arc::new(RealHost::new(PathBuf::new())), &args.data_dir.join("node")).await?;
+    if ended > 0 {
+        say(&format!("ended {ended} running {}\n", if ended == 1 { "process" } else { "processes" }));
+    }
     match failed {
         Some(failed) => failed?,
         None => plane.stop().await?,

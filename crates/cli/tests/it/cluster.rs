@@ -197,11 +197,6 @@ impl Cluster {
         let text = fs::read_to_string(self.at(file)).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
-
-    /// What a part has logged, for the message of a failing test.
-    pub(crate) fn log_of(&self, part: &str) -> String {
-        fs::read_to_string(self.at(&format!("{part}.log"))).unwrap_or_default()
-    }
 }
 
 /// A condition of an object.
