@@ -52,7 +52,8 @@ fn run(before: Option<&Value>, after: &Value) -> Option<Line> {
     let node = text(after, "/spec/nodeName");
     let said = match phase {
         "Running" if workload == "Service" => {
-            let pid = after.pointer("/status/pid").map_or_else(String::new, |pid| format!(" as process {pid}"));
+            let pid =
+                after.pointer("/status/pid").map_or_else(String::new, |pid| format!(" as process {pid}"));
             format!("runs on {node}{pid}")
         }
         "Pending" | "Running" | "" => return None,
@@ -241,10 +242,8 @@ mod tests {
 
     #[test]
     fn a_terminal_is_not_written_to_by_an_output() {
-        let done = run_of(
-            "Timer",
-            json!({"phase": "Failed", "exitCode": 1, "outputTail": "\u{1b}[2Jhello\u{7}"}),
-        );
+        let done =
+            run_of("Timer", json!({"phase": "Failed", "exitCode": 1, "outputTail": "\u{1b}[2Jhello\u{7}"}));
         assert!(said(Kind::Run, None, &done).is_some_and(|said| said.ends_with("| [2Jhello")));
     }
 

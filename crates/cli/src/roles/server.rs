@@ -7,8 +7,8 @@ use anyhow::{Result, bail};
 
 use super::control_plane::{ControlPlane, Setup};
 use super::local_agent::LocalAgent;
-use super::signals::Stop;
 use super::logging;
+use super::signals::Stop;
 use crate::command_line;
 
 pub(crate) fn run(args: &command_line::Server) -> Result<ExitCode> {

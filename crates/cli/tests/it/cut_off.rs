@@ -10,8 +10,11 @@ use crate::cluster::{Cluster, eventually};
 /// What each timer of `10-telemetry.yaml` runs.
 const PROGRAMS: [&str; 3] = ["provirted.phar", "bw-info", "vps-info"];
 /// Which timers fire once a minute, by host.
-const EXPECTED: [(&str, &[&str]); 3] =
-    [("h0", &["bandwidth", "host-info", "vps-inventory"]), ("h1", &["host-info", "vps-inventory"]), ("h2", &[])];
+const EXPECTED: [(&str, &[&str]); 3] = [
+    ("h0", &["bandwidth", "host-info", "vps-inventory"]),
+    ("h1", &["host-info", "vps-inventory"]),
+    ("h2", &[]),
+];
 
 /// What a program wrote down when it ran.
 #[derive(Debug)]

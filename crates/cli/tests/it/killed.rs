@@ -28,7 +28,10 @@ fn start(hosts: &[&[&str]]) -> Option<Cluster> {
     let cluster = Cluster::start(hosts)?;
     let here = cluster.at("").display().to_string();
     let fired = format!("'{here}'/$DROVER_NODE_NAME.fired");
-    cluster.program("beat", &format!("echo \"$DROVER_RUN_UID $DROVER_WORKLOAD $DROVER_SCHEDULED_TIME\" >>{fired}"));
+    cluster.program(
+        "beat",
+        &format!("echo \"$DROVER_RUN_UID $DROVER_WORKLOAD $DROVER_SCHEDULED_TIME\" >>{fired}"),
+    );
     // Two at once would find the lock taken.
     let lock = format!("'{here}'/$DROVER_NODE_NAME.lock");
     let twice = format!("'{here}'/$DROVER_NODE_NAME.twice");
@@ -39,7 +42,8 @@ fn start(hosts: &[&[&str]]) -> Option<Cluster> {
              sleep 100000 & wait $!"
         ),
     );
-    cluster.program("long", "i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); sleep 0.1; done; exit 7");
+    cluster
+        .program("long", "i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); sleep 0.1; done; exit 7");
     Some(cluster)
 }
 
@@ -98,9 +102,13 @@ fn whatever_is_killed_nothing_is_lost_and_nothing_happens_twice() {
         let old = service_run(&cluster, "h0").expect("an agent's death ends no service");
         kill(pid_of(&old).unwrap());
         let new = replaced(&cluster, "h0", &old);
-        let ended = cluster.runs("web").into_iter().find(|run| run["metadata"]["uid"] == old["metadata"]["uid"]);
+        let ended =
+            cluster.runs("web").into_iter().find(|run| run["metadata"]["uid"] == old["metadata"]["uid"]);
         if let Some(ended) = ended {
-            assert_eq!((&ended["status"]["phase"], &ended["status"]["signal"]), (&"Failed".into(), &"SIGKILL".into()));
+            assert_eq!(
+                (&ended["status"]["phase"], &ended["status"]["signal"]),
+                (&"Failed".into(), &"SIGKILL".into())
+            );
         }
         assert_ne!(pid_of(&new), pid_of(&old));
     }
@@ -137,17 +145,22 @@ fn whatever_is_killed_nothing_is_lost_and_nothing_happens_twice() {
                 .collect();
             fired.iter().all(|line| known.contains(line.split(' ').next().unwrap())).then_some(fired)
         });
-        let ticks: BTreeSet<&str> = fired.iter().filter_map(|line| line.split_once(' ')).map(|(_, tick)| tick).collect();
+        let ticks: BTreeSet<&str> =
+            fired.iter().filter_map(|line| line.split_once(' ')).map(|(_, tick)| tick).collect();
         assert_eq!(ticks.len(), fired.len(), "{host}: a tick fired twice");
         assert!(fired.len() >= 10 * TIMERS, "{host}: only {} ticks", fired.len());
-        assert_eq!(cluster.written(&format!("{host}.twice")), Vec::<String>::new(), "{host}: a service ran twice");
+        assert_eq!(
+            cluster.written(&format!("{host}.twice")),
+            Vec::<String>::new(),
+            "{host}: a service ran twice"
+        );
     }
 
     // With everything deleted, nothing but the agents is left on the hosts.
-    for (kind, name) in (0..TIMERS).map(|n| ("timer", format!("beat-{n}"))).chain([
-        ("service", "web".to_owned()),
-        ("task", "long".to_owned()),
-    ]) {
+    for (kind, name) in (0..TIMERS)
+        .map(|n| ("timer", format!("beat-{n}")))
+        .chain([("service", "web".to_owned()), ("task", "long".to_owned())])
+    {
         cluster.good(&["delete", kind, &name]);
     }
     for host in 0..2 {
@@ -178,7 +191,10 @@ fn a_killed_keeper_takes_its_tree_along_and_the_service_starts_again_once() {
                 run["metadata"]["uid"] == old["metadata"]["uid"] && run["status"]["phase"] != "Running"
             })
         });
-        assert_eq!((&lost["status"]["phase"], &lost["status"]["reason"]), (&"Lost".into(), &"KeeperDied".into()));
+        assert_eq!(
+            (&lost["status"]["phase"], &lost["status"]["reason"]),
+            (&"Lost".into(), &"KeeperDied".into())
+        );
         let uid = old["metadata"]["uid"].as_str().unwrap();
         assert_eq!(lost["status"]["outputTail"], format!("up {uid}\n"));
         assert_eq!(cluster.good(&["logs", old["metadata"]["name"].as_str().unwrap()]), format!("up {uid}\n"));

@@ -103,7 +103,8 @@ impl Drop for Lan {
             // One that is started while others are killed is killed in the next round.
             while let found @ [_, ..] = processes(space).as_slice() {
                 for pid in found {
-                    let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
+                    let _ =
+                        Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
                 }
             }
             let gone = ip(&format!("netns del {space}"));
