@@ -1,5 +1,6 @@
 //! Runs of the real binary.
 #![allow(missing_docs, reason = "a test's name is its law")]
+#![allow(clippy::print_stderr, reason = "a test that cannot run here says why")]
 
 mod acceptance;
 mod access;
