@@ -15,6 +15,7 @@ pub mod not_built;
 pub mod quantity;
 pub mod schema;
 pub mod selector;
+mod shape;
 pub mod status;
 pub mod substitute;
 pub mod validate;

@@ -1,30 +1,10 @@
-//! The laws of admission, over every kind.
+//! The rules of workloads and metadata, and that admission changes nothing the second time.
 
 use drover_types::{Kind, admit};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn timer(spec: &Value) -> Value {
-    let mut object = json!({"metadata": {"name": "t", "namespace": "hosting"},
-        "spec": {"every": "1m", "template": {"process": {"command": ["true"]}}}});
-    merge(&mut object["spec"], spec);
-    object
-}
-
-fn merge(into: &mut Value, from: &Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => *into = from.clone(),
-    }
-}
-
-fn refusals(kind: Kind, value: Value) -> Vec<String> {
-    admit(kind, value, None).expect_err("must be refused").iter().map(ToString::to_string).collect()
-}
+use crate::{refusals, timer};
 
 #[test]
 fn every_broken_rule_of_a_workload_is_named_with_its_path() {
