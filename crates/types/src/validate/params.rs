@@ -56,6 +56,9 @@ fn read(param: &Param, value: &Value) -> Result<Value, String> {
         (ParamType::Integer, _) => return Err("must be a 64-bit integer".into()),
         (ParamType::Boolean, _) => return Err("must be true or false".into()),
     };
+    if typed.as_str().is_some_and(|text| text.contains('\0')) {
+        return Err("must not contain a NUL byte".into());
+    }
     if param.enum_.is_empty() || param.enum_.contains(&typed) {
         Ok(typed)
     } else {

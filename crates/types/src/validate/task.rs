@@ -4,7 +4,6 @@ use super::{Rules, params, placement, template};
 use crate::call::MAX_KEY;
 use crate::kinds::Task;
 use crate::kinds::task::TaskMode;
-use crate::kinds::template::ParamValues;
 use crate::substitute::{UnknownName, substitute};
 use crate::{FieldError, FieldPath, ObjectMeta};
 
@@ -15,11 +14,7 @@ impl Rules for Task {
 
     fn fill_defaults(&mut self) {
         let implied = if self.spec.params.is_empty() { TaskMode::Once } else { TaskMode::OnDemand };
-        let mode = *self.spec.mode.get_or_insert(implied);
-        // Nobody calls a Once Task, so its parameters have their defaults.
-        if mode == TaskMode::Once && !self.spec.params.is_empty() && self.spec.param_values.is_none() {
-            self.spec.param_values = params::resolve_params(&self.spec, &ParamValues::new()).ok();
-        }
+        self.spec.mode.get_or_insert(implied);
     }
 
     fn check(&self, errors: &mut Vec<FieldError>) {
@@ -37,9 +32,8 @@ impl Rules for Task {
                     FieldError { path: format!("{at}{name}").as_str().into(), ..error }
                 }));
             }
-        } else if spec.mode == Some(TaskMode::Once) && spec.params.iter().any(|p| p.required == Some(true)) {
-            let detail =
-                "a Once Task is called by nobody, so nobody can give its required params; use OnDemand";
+        } else if spec.mode == Some(TaskMode::Once) && !spec.params.is_empty() {
+            let detail = "a Once Task is called by nobody, so its params have no values; use OnDemand";
             errors.push(FieldError::invalid(at.child("mode"), "Once", detail));
         }
         if let Some(key) = &spec.idempotency_key {
@@ -52,6 +46,10 @@ impl Rules for Task {
     }
 
     fn check_update(&self, old: &Self, errors: &mut Vec<FieldError>) {
+        if self.spec.param_values != old.spec.param_values {
+            let detail = "field is immutable; only the server sets it, for a child that a call makes";
+            errors.push(FieldError::forbidden("spec.paramValues".into(), detail));
+        }
         let started = old
             .status
             .as_ref()
@@ -62,7 +60,6 @@ impl Rules for Task {
         let changed = [
             ("mode", self.spec.mode != old.spec.mode),
             ("params", self.spec.params != old.spec.params),
-            ("paramValues", self.spec.param_values != old.spec.param_values),
             ("placement", self.spec.placement != old.spec.placement),
             ("template", self.spec.template != old.spec.template),
         ];
@@ -75,7 +72,7 @@ impl Rules for Task {
 
 /// The key is made where the call arrives: no node is known there yet, so only parameters are.
 fn check_key(at: FieldPath, key: &str, task: &Task, errors: &mut Vec<FieldError>) {
-    if task.spec.mode == Some(TaskMode::Once) {
+    if task.spec.mode == Some(TaskMode::Once) && task.spec.param_values.is_none() {
         errors.push(FieldError::forbidden(at, "only a Task of mode OnDemand is called"));
     } else if key.is_empty() || key.len() > MAX_KEY {
         let detail = format_args!("must have 1 to {MAX_KEY} bytes");

@@ -141,11 +141,22 @@ fn a_parameter_that_may_be_absent_stands_in_no_command() {
 }
 
 #[test]
-fn a_once_task_takes_the_defaults_of_its_parameters() {
-    let once = task(&json!({"mode": "Once", "params": [{"name": "n", "type": "integer", "default": "5"}],
-        "template": {"process": {"args": ["$(params.n)"]}}}));
-    let admitted = admit(Kind::Task, once, None).unwrap().value;
-    assert_eq!(admitted["spec"]["paramValues"], json!({"n": 5}));
+fn only_a_child_of_mode_once_bears_values_and_they_fit_its_parameters() {
+    let params = json!([{"name": "n", "type": "integer", "default": 5}]);
+    let found = refusals(Kind::Task, task(&json!({"mode": "Once", "params": params})));
+    assert!(
+        found.len() == 1
+            && found[0].starts_with("spec.mode: Invalid value: \"Once\": a Once Task is called by")
+    );
+    let child = task(&json!({"mode": "Once", "params": params, "paramValues": {"n": 7}}));
+    let child = admit(Kind::Task, child, None).unwrap().value;
+    let mut other = child.clone();
+    other["spec"]["paramValues"]["n"] = 8.into();
+    let errors = admit(Kind::Task, other, Some(&child)).unwrap_err();
+    assert!(
+        errors[0].to_string().starts_with("spec.paramValues: Forbidden: field is immutable"),
+        "{errors:?}"
+    );
     let wrong = task(
         &json!({"mode": "Once", "paramValues": {"n": "x"}, "params": [{"name": "n", "type": "integer"}]}),
     );
