@@ -3,6 +3,7 @@
 //! A seed walks the path and fails on purpose at the target: the parser's error then carries the place. The same
 //! parser as decoding, so the two cannot disagree about what the text means.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Range;
@@ -102,13 +103,38 @@ enum Shape {
 fn walk(piece: &str, segments: &[Segment], want: Want) -> Walked {
     let trace = Trace { reached: Cell::new(0), shape: RefCell::new(None) };
     let step = Step { segments, want, trace: &trace };
-    match step.deserialize(serde_yaml::Deserializer::from_str(piece)) {
+    let readable = without_pairs(piece);
+    match step.deserialize(serde_yaml::Deserializer::from_str(&readable)) {
         Ok(()) => Walked::Missing(trace.reached.get()),
         Err(error) => match (trace.shape.take(), error.location()) {
             (Some(shape), Some(at)) => Walked::Hit(Hit { offset: byte_offset(piece, at.index()), shape }),
             _ => Walked::Broken,
         },
     }
+}
+
+/// JSON escapes one character as a pair, `\ud83d\ude00`, which YAML refuses. Something as long stands in its place, so
+/// that every other place stays where it is.
+fn without_pairs(piece: &str) -> Cow<'_, str> {
+    let half = |at: usize| {
+        let digits = piece.get(at..at + 6).and_then(|escape| escape.strip_prefix("\\u"))?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut out = String::new();
+    let mut copied = 0;
+    for (at, _) in piece.match_indices("\\u") {
+        let pair = (half(at), half(at + 6));
+        if at >= copied && matches!(pair, (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff))) {
+            out.push_str(&piece[copied..at]);
+            out.push_str("\\u003f\\u003f");
+            copied = at + 12;
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(piece);
+    }
+    out.push_str(&piece[copied..]);
+    Cow::Owned(out)
 }
 
 /// The bytes of what was hit; none if it is a block of lines or nothing at all.

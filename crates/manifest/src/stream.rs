@@ -25,6 +25,9 @@ pub(crate) fn documents(text: &str) -> (Dialect, Vec<Range<usize>>) {
 
 /// The values of a text that is JSON from end to end; none if it is something else.
 fn json_values(text: &str) -> Option<Vec<Range<usize>>> {
+    let marked = text.len();
+    let text = text.trim_start_matches('\u{feff}');
+    let mark = marked - text.len();
     if !text.trim_start().starts_with(['{', '[']) {
         return None;
     }
@@ -35,7 +38,7 @@ fn json_values(text: &str) -> Option<Vec<Range<usize>>> {
         value.ok()?;
         let end = stream.byte_offset();
         let blank = text[start..end].len() - text[start..end].trim_start().len();
-        ranges.push(start + blank..end);
+        ranges.push(mark + start + blank..mark + end);
         start = end;
     }
     Some(ranges)
@@ -120,5 +123,6 @@ mod tests {
     fn json_values_may_follow_each_other() {
         assert_eq!(documents("{\"a\":1}\n{\"b\":[]} "), (Dialect::Json, vec![0..7, 8..16]));
         assert_eq!(documents("{a: 1}").0, Dialect::Yaml);
+        assert_eq!(documents("\u{feff}{\"a\":1} []").1, [3..10, 11..13], "after a byte order mark");
     }
 }

@@ -317,6 +317,8 @@ fn yaml_refusal(text: &str, error: &serde_yaml::Error, reason: Option<(String, O
         ("the document repeats aliases without end", Some("write fewer aliases"))
     } else if message.contains("mapping values are not allowed") {
         (message, Some("indent the line as its neighbours, or quote a value that holds \": \""))
+    } else if message.contains("unexpected end of stream") {
+        (message, Some("a quote above is not closed"))
     } else if message.contains("cannot start any token") {
         (message, Some("quote the value"))
     } else if message.contains("unknown anchor") || text[..offset].ends_with('*') {

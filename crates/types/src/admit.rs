@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::kinds::core::{Lease, Namespace, Node};
 use crate::kinds::{Assignment, ConfigMap, Event, NodePool, Run, Secret, Service, Task, Timer};
+use crate::shape::{self, Shape};
 use crate::validate::{self, Rules};
 use crate::{FieldError, FieldPath, Kind, not_built};
 
@@ -71,107 +72,46 @@ fn typed<T: DeserializeOwned + Serialize + Rules>(
     value: &Value,
     old: Option<&Value>,
 ) -> Result<(Value, Vec<String>), Vec<FieldError>> {
-    let mut seen = Vec::new();
-    let decoded = decode::<T>(value, &mut seen);
-    let mut errors = Vec::new();
-    let mut unknown = Vec::new();
-    for path in seen {
+    let Shape { object, unknown, mut errors, left_out } = shape::decode::<T>(kind, value);
+    let mut unknown_fields = Vec::new();
+    for path in unknown {
         match not_built::not_built_field(kind, &path) {
             Some(brings) => errors.push(not_built::refusal(path.as_str().into(), brings)),
-            None => unknown.push(path),
+            None => unknown_fields.push(path),
         }
     }
-    match decoded {
-        Err(error) => errors.push(error),
-        Ok(mut object) => {
-            object.fill_defaults();
-            validate::metadata::check(kind, object.metadata(), &mut errors);
-            object.check(&mut errors);
-            // What is stored was admitted once; if a newer build cannot read it, there is nothing to compare.
-            if let Some(old) = old.and_then(|old| decode::<T>(old, &mut Vec::new()).ok()) {
-                object.check_update(&old, &mut errors);
-            }
-            if errors.is_empty() {
-                return match serde_json::to_value(&object) {
-                    Ok(value) => Ok((value, unknown)),
-                    Err(e) => Err(vec![FieldError::invalid(FieldPath::root(), Value::Null, e)]),
-                };
-            }
+    if let Some(mut object) = object {
+        object.fill_defaults();
+        let mut broken = Vec::new();
+        validate::metadata::check(kind, object.metadata(), &mut broken);
+        object.check(&mut broken);
+        // What is stored was admitted once; if a newer build cannot read it, there is nothing to compare.
+        let old = old.and_then(|old| shape::decode::<T>(kind, old).object);
+        if let Some(mut old) = old.filter(|_| left_out.is_empty()) {
+            old.fill_defaults();
+            object.check_update(&old, &mut broken);
+        }
+        errors.extend(broken.into_iter().filter(|error| !shape::follows(error, &left_out)));
+        if errors.is_empty() {
+            return match serde_json::to_value(&object) {
+                Ok(value) => Ok((value, unknown_fields)),
+                Err(e) => Err(vec![FieldError::invalid(FieldPath::root(), Value::Null, e)]),
+            };
         }
     }
-    Err(errors)
+    Err(at_most(errors))
 }
 
-/// Decodes, noting unknown fields, and says where and why it could not.
-fn decode<T: DeserializeOwned>(value: &Value, unknown: &mut Vec<String>) -> Result<T, FieldError> {
-    let mut track = serde_path_to_error::Track::new();
-    let mut note = |path: serde_ignored::Path<'_>| unknown.push(ignored(&path).to_string());
-    let de = serde_ignored::Deserializer::new(value, &mut note);
-    let decoded = T::deserialize(serde_path_to_error::Deserializer::new(de, &mut track));
-    decoded.map_err(|e| explain(value, &track.path(), &e.to_string()))
-}
+/// So many errors are told at once.
+const MAX_ERRORS: usize = 50;
 
-fn explain(root: &Value, path: &serde_path_to_error::Path, message: &str) -> FieldError {
-    use serde_path_to_error::Segment;
-    let (mut at, mut value) = (FieldPath::root(), Some(root));
-    for segment in path {
-        match segment {
-            Segment::Seq { index } => {
-                at = at.index(*index);
-                value = value.and_then(|v| v.get(index));
-            }
-            Segment::Map { key } => {
-                at = member(&at, key);
-                value = value.and_then(|v| v.get(key));
-            }
-            Segment::Enum { .. } | Segment::Unknown => {}
-        }
+fn at_most(mut errors: Vec<FieldError>) -> Vec<FieldError> {
+    if let Some(more) = errors.len().checked_sub(MAX_ERRORS).filter(|more| *more > 0) {
+        errors.truncate(MAX_ERRORS);
+        errors
+            .push(FieldError::too_long(FieldPath::root(), format_args!("{more} more errors are not shown")));
     }
-    if let Some(name) = message.strip_prefix("missing field `").and_then(|m| m.strip_suffix('`')) {
-        return FieldError::required(at.child(name), "must be set");
-    }
-    let value = value.cloned().unwrap_or_default();
-    if let Some((_, list)) = message.split_once("unknown variant `").and(message.split_once("`, expected ")) {
-        let names: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
-        return FieldError::not_supported(at, value, &names);
-    }
-    if message.starts_with("data did not match any variant") {
-        return FieldError::invalid(at, value, "expected a size, as 1024, 64Ki or 1Gi");
-    }
-    // The types that parse text quote it; the error has it already.
-    let quoted = value.as_str().map(|text| format!("{text:?} "));
-    let detail = quoted.and_then(|q| message.strip_prefix(&q)).unwrap_or(message);
-    FieldError::invalid(at, value, detail)
-}
-
-fn ignored(path: &serde_ignored::Path<'_>) -> FieldPath {
-    match path {
-        serde_ignored::Path::Root => FieldPath::root(),
-        serde_ignored::Path::Seq { parent, index } => ignored(parent).index(*index),
-        serde_ignored::Path::Map { parent, key } => member(&ignored(parent), key),
-        serde_ignored::Path::Some { parent }
-        | serde_ignored::Path::NewtypeStruct { parent }
-        | serde_ignored::Path::NewtypeVariant { parent } => ignored(parent),
-    }
-}
-
-/// A key of a free-form map is written in brackets, a member of a struct after a dot.
-fn member(at: &FieldPath, key: &str) -> FieldPath {
-    const MAPS: [&str; 11] = [
-        "labels",
-        "annotations",
-        "nodeSelector",
-        "nodeLabels",
-        "data",
-        "stringData",
-        "binaryData",
-        "lanes",
-        "paramValues",
-        "capacity",
-        "allocatable",
-    ];
-    let last = at.as_str().rsplit('.').next().unwrap_or_default();
-    if MAPS.contains(&last) { at.key(key) } else { at.child(key) }
+    errors
 }
 
 fn strip_nulls(value: &mut Value) {

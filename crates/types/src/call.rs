@@ -18,7 +18,7 @@ pub const CHILD_TTL: Duration = Duration::from_secs(24 * 3600);
 /// How long a finished child is remembered for its key where its Task does not say.
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Longest idempotency key, in bytes.
-const MAX_KEY: usize = 1024;
+pub(crate) const MAX_KEY: usize = 1024;
 
 /// What a caller passes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

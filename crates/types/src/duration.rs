@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A non-negative length of time, kept in whole milliseconds. At most 100 years.
@@ -75,7 +76,10 @@ impl FromStr for Duration {
         let (mut rest, mut total) = (text, 0_u64);
         while !rest.is_empty() {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            let number: u64 = rest[..digits].parse().map_err(|_| DurationError::Malformed)?;
+            if digits == 0 {
+                return Err(DurationError::Malformed);
+            }
+            let number: u64 = rest[..digits].parse().map_err(|_| DurationError::TooLong)?;
             rest = &rest[digits..];
             let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
             if letters == 0 {
@@ -119,8 +123,25 @@ impl Serialize for Duration {
 
 impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(d)?;
-        text.parse().map_err(|e| serde::de::Error::custom(format_args!("{text:?} {e}")))
+        d.deserialize_any(Written)
+    }
+}
+
+struct Written;
+
+impl Visitor<'_> for Written {
+    type Value = Duration;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration, as 90s, 1h30m or 7d")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
+        text.parse().map_err(|e| E::custom(format_args!("{text:?} {e}")))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Duration, E> {
+        Err(E::custom(DurationError::NoUnit(number)))
     }
 }
 

@@ -16,6 +16,7 @@ pub mod quantity;
 pub mod references;
 pub mod schema;
 pub mod selector;
+mod shape;
 pub mod status;
 pub mod substitute;
 pub mod validate;

@@ -1,5 +1,8 @@
 //! JSON Schemas (draft 2020-12) of the kinds, and what they say of one field.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 use crate::Kind;
@@ -28,6 +31,13 @@ pub fn schema(kind: Kind) -> Value {
         json!({"const": kind.api_version(), "description": "`group/version`."});
     made["properties"]["kind"] = json!({"const": kind.names().kind, "description": "Kind name."});
     made
+}
+
+/// The schema of a kind, made once.
+pub(crate) fn shared(kind: Kind) -> &'static Value {
+    static MADE: LazyLock<BTreeMap<Kind, Value>> =
+        LazyLock::new(|| Kind::ALL.into_iter().map(|kind| (kind, schema(kind))).collect());
+    &MADE[&kind]
 }
 
 /// File names and contents of `schemas/`.
@@ -74,7 +84,7 @@ pub fn explain(kind: Kind, path: &str) -> Option<FieldDoc> {
 }
 
 /// The schema behind references, optionality and lists.
-fn target<'a>(root: &'a Value, mut at: &'a Value) -> &'a Value {
+pub(crate) fn target<'a>(root: &'a Value, mut at: &'a Value) -> &'a Value {
     // A schema that refers to itself ends here too.
     for _ in 0..16 {
         let name = at["$ref"].as_str().and_then(|r| r.strip_prefix("#/$defs/"));

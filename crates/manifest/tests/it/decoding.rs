@@ -209,6 +209,8 @@ fn broken_syntax_points_at_the_place_and_says_the_fix() {
     let colon = bad(&format!("{HEAD}spec:\n  script: echo a: b\n"));
     assert!(colon.help.expect("a help").contains("quote a value"));
     assert_eq!(colon.location.map(|l| l.line), Some(5));
+    let quote = bad(&format!("{HEAD}spec: \"abc\n"));
+    assert_eq!(quote.help.as_deref(), Some("a quote above is not closed"));
     let star = bad(&format!("{HEAD}spec:\n  a: *.example.com\n"));
     assert!(star.help.expect("a help").contains("starts with *"));
     let control = bad(&format!("{HEAD}spec: \u{7}\n"));
@@ -237,6 +239,9 @@ fn every_document_with_an_error_is_told_at_once() {
 fn json_is_read_as_json() {
     let text = "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\n\t\"metadata\":{\"name\":\"\\ud83d\\ude00\"}}";
     assert_eq!(good(text)[0].name, "😀");
+    let marked = "\u{feff}{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"a\"}}";
+    let documents = decode("x.json", marked, &Limits::default()).expect("a byte order mark is no content");
+    assert_eq!(&marked[documents[0].locate(&"metadata.name".into()).expect("a location").span], "\"a\"");
 }
 
 #[test]

@@ -111,4 +111,7 @@ fn windows_lines_and_json_are_found_too() {
     assert_eq!(at(json, "spec[a.b][1]"), "\"x\\\"y\"");
     assert_eq!(at(json, "spec.c"), "null");
     assert_eq!(key(json, "spec.c"), "\"c\"");
+    let pairs = r#"{"a": "\ud83d\ude00", "\uD83D\uDE00": 1, "b": {"c": "\\ud83d"}}"#;
+    assert_eq!(at(pairs, "b.c"), r#""\\ud83d""#);
+    assert_eq!(at(pairs, "a"), r#""\ud83d\ude00""#);
 }

@@ -128,6 +128,10 @@ impl Search<'_> {
 }
 
 #[cfg(test)]
+#[path = "cron_oracle_tests.rs"]
+mod oracle_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

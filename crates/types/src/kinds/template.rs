@@ -99,8 +99,7 @@ pub struct ValueFrom {
     /// A key of a ConfigMap in the same namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_map_key_ref: Option<KeyRef>,
-    /// A field of the object or node, as `metadata.name`, `metadata.namespace`, `spec.nodeName`,
-    /// `metadata.labels['x']`, `node.labels['x']`.
+    /// A field of the run or its node: `metadata.name`, `metadata.namespace`, `spec.nodeName`, `node.labels['x']`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field_ref: Option<FieldRef>,
 }

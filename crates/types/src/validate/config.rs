@@ -1,9 +1,11 @@
 //! Secret and ConfigMap: keys, base64, size, immutability.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Rules, names};
+use super::{Rules, bounds, names};
 use crate::kinds::{ConfigMap, Secret};
 use crate::{FieldError, FieldPath, ObjectMeta};
 
@@ -15,14 +17,24 @@ impl Rules for Secret {
     }
 
     fn fill_defaults(&mut self) {
-        for (key, text) in std::mem::take(&mut self.string_data) {
-            self.data.insert(key, STANDARD.encode(text));
-        }
+        // A key that cannot be stays where its author wrote it, for the error to point there.
+        let (good, bad) =
+            std::mem::take(&mut self.string_data).into_iter().partition(|(key, _)| names::is_data_key(key));
+        self.string_data = bad;
+        let good: BTreeMap<String, String> = good;
+        self.data.extend(good.into_iter().map(|(key, text)| (key, STANDARD.encode(text))));
         self.type_.get_or_insert_with(|| "Opaque".into());
     }
 
     fn check(&self, errors: &mut Vec<FieldError>) {
+        let keys = self.data.len() + self.string_data.len();
+        if !bounds::fits(&"data".into(), keys, bounds::KEYS, errors) {
+            return;
+        }
         let mut total = 0;
+        for key in self.string_data.keys() {
+            check_key(&FieldPath::from("stringData").key(key), key, errors);
+        }
         for (key, value) in &self.data {
             let at = FieldPath::from("data").key(key);
             check_key(&at, key, errors);
@@ -45,6 +57,10 @@ impl Rules for ConfigMap {
     }
 
     fn check(&self, errors: &mut Vec<FieldError>) {
+        let keys = self.data.len() + self.binary_data.len();
+        if !bounds::fits(&"data".into(), keys, bounds::KEYS, errors) {
+            return;
+        }
         let mut total = 0;
         for (key, value) in &self.data {
             check_key(&FieldPath::from("data").key(key), key, errors);

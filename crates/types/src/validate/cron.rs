@@ -14,6 +14,9 @@ const MONTHS: [&str; 12] =
 const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 const LENGTHS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
+/// No schedule that a person wrote is longer.
+const LONGEST: usize = 500;
+
 struct Field {
     name: &'static str,
     min: u32,
@@ -38,7 +41,17 @@ const FIELDS: [Field; 6] = [
 
 /// Checks a line of five or six fields, or a nickname.
 pub fn check(line: &str) -> Result<(), CronError> {
+    if line.len() > LONGEST {
+        return Err(CronError(format!("is longer than {LONGEST} bytes")));
+    }
+    if let Some(c) = line.chars().find(|c| !c.is_ascii()) {
+        return Err(CronError(format!("holds U+{:04X}; a line is written in ASCII", u32::from(c))));
+    }
+    let line = line.trim();
     if line.starts_with('@') {
+        if line.eq_ignore_ascii_case("@reboot") {
+            return Err(CronError("@reboot is written onBoot: true".into()));
+        }
         if NICKNAMES.contains(&line.to_ascii_lowercase().as_str()) {
             return Ok(());
         }
@@ -52,6 +65,9 @@ pub fn check(line: &str) -> Result<(), CronError> {
     };
     for (field, word) in fields.iter().zip(&words) {
         for item in word.split(',') {
+            if matches!(item, "*" | "?") && item != *word {
+                return Err(CronError(format!("{} {word} lists {item}, which is all of them", field.name)));
+            }
             field.check(item)?;
         }
     }
@@ -121,7 +137,10 @@ impl Field {
                     )));
                 }
                 match upper.strip_suffix('L') {
-                    Some("") => Ok(true),
+                    // Nothing matches it: readers differ on whether it means the last Saturday.
+                    Some("") => Err(CronError(
+                        "day of week L stands behind a day, as 6L for the last Saturday".into(),
+                    )),
                     Some(day) => self.number(day).map(|_| true),
                     None => Ok(false),
                 }
@@ -200,6 +219,15 @@ mod tests {
             ("@dayly", "@dayly is not one of"),
             ("x * * * *", "minute \"x\" is not a number"),
             ("5/10 * * * *", "write 5-59/10"),
+            ("0 0 *,5 * *", "day of month *,5 lists *, which is all of them"),
+            ("0 0 * * L", "day of week L stands behind a day"),
+            ("@reboot", "@reboot is written onBoot: true"),
+            ("0\u{a0}0 * * * *", "holds U+00A0"),
+            ("0 0 0 0 0 0 0", "has 7 fields"),
+            ("0 0 31W 4 *", "month 4 has no day 31"),
+            ("0 0 32W * *", "day of month 32 is out of range 1-31"),
+            ("*/99999999999 * * * *", "has a step that is not a number"),
+            (&"1,".repeat(1000), "is longer than 500 bytes"),
         ] {
             let error = check(line).unwrap_err().to_string();
             assert!(error.contains(want), "{line}: {error}");
@@ -222,6 +250,8 @@ mod tests {
             "0 0 29 FEB *",
             "0-30/5 1,2 * JAN-MAR *",
             "0 0 30 2 MON",
+            " 0 0 * * 7\n",
+            "@Hourly ",
         ] {
             check(line).unwrap_or_else(|e| panic!("{line}: {e}"));
         }

@@ -1,6 +1,6 @@
 //! Node, Namespace, Lease and Event.
 
-use super::{Rules, names, placement};
+use super::{Rules, bounds, names, placement};
 use crate::kinds::core::{Event, Lease, Namespace, Node};
 use crate::{FieldError, FieldPath, ObjectMeta};
 
@@ -11,7 +11,8 @@ impl Rules for Node {
 
     fn check(&self, errors: &mut Vec<FieldError>) {
         let list = FieldPath::from("spec.taints");
-        for (i, taint) in self.spec.taints.iter().enumerate() {
+        let few = bounds::fits(&list, self.spec.taints.len(), bounds::FEW, errors);
+        for (i, taint) in self.spec.taints.iter().enumerate().filter(|_| few) {
             let at = list.index(i);
             names::check_label_key(at.child("key"), &taint.key, errors);
             if let Some(value) = &taint.value {

@@ -1,7 +1,7 @@
 //! Metadata, the same for every kind.
 
 use crate::kind::Scope;
-use crate::validate::names;
+use crate::validate::{bounds, names};
 use crate::{FieldError, FieldPath, Kind, ObjectMeta};
 
 const ANNOTATIONS_LIMIT: usize = 256 * 1024;
@@ -19,12 +19,14 @@ pub(crate) fn check(kind: Kind, meta: &ObjectMeta, errors: &mut Vec<FieldError>)
         (Scope::Namespaced | Scope::Cluster, _) => {}
     }
     let labels = at.child("labels");
-    for (key, value) in &meta.labels {
+    let few = bounds::fits(&labels, meta.labels.len(), bounds::LABELS, errors);
+    for (key, value) in meta.labels.iter().filter(|_| few) {
         names::check_label_key(labels.key(key), key, errors);
         names::check_label_value(labels.key(key), value, errors);
     }
     let annotations = at.child("annotations");
-    for key in meta.annotations.keys() {
+    let few = bounds::fits(&annotations, meta.annotations.len(), bounds::KEYS, errors);
+    for key in meta.annotations.keys().filter(|_| few) {
         // Keys compare in lower case in Kubernetes too: old clients write capitals in the prefix.
         names::check_label_key(annotations.key(key), &key.to_ascii_lowercase(), errors);
     }
@@ -33,8 +35,11 @@ pub(crate) fn check(kind: Kind, meta: &ObjectMeta, errors: &mut Vec<FieldError>)
         let detail = format!("{bytes} bytes, and at most {ANNOTATIONS_LIMIT} are allowed");
         errors.push(FieldError::too_long(annotations, detail));
     }
-    for (i, finalizer) in meta.finalizers.iter().enumerate() {
-        names::check_label_key(at.child("finalizers").index(i), finalizer, errors);
+    let list = at.child("finalizers");
+    if bounds::fits(&list, meta.finalizers.len(), bounds::FEW, errors) {
+        for (i, finalizer) in meta.finalizers.iter().enumerate() {
+            names::check_label_key(list.index(i), finalizer, errors);
+        }
     }
     check_owners(kind, meta, errors);
 }
@@ -47,6 +52,10 @@ fn check_name(kind: Kind, meta: &ObjectMeta, errors: &mut Vec<FieldError>) {
         match &meta.generate_name {
             None => errors.push(FieldError::required(at, "name or generateName is required")),
             // Five characters follow; `x` stands for them.
+            Some(prefix) if kind == Kind::Namespace && !names::is_dns_label(&format!("{prefix}xxxxx")) => {
+                let at = "metadata.generateName".into();
+                errors.push(FieldError::invalid(at, prefix.as_str(), NAMESPACE));
+            }
             Some(prefix) if !names::is_dns_subdomain(&format!("{prefix}xxxxx")) => {
                 let at = "metadata.generateName".into();
                 errors.push(FieldError::invalid(at, prefix.as_str(), names::SUBDOMAIN));
@@ -64,6 +73,9 @@ fn check_name(kind: Kind, meta: &ObjectMeta, errors: &mut Vec<FieldError>) {
 
 fn check_owners(kind: Kind, meta: &ObjectMeta, errors: &mut Vec<FieldError>) {
     let list = FieldPath::from("metadata.ownerReferences");
+    if !bounds::fits(&list, meta.owner_references.len(), bounds::FEW, errors) {
+        return;
+    }
     for (i, owner) in meta.owner_references.iter().enumerate() {
         let at = list.index(i);
         let members = [

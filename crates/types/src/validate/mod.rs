@@ -1,6 +1,7 @@
 //! The rules of each kind, one file per kind: defaults, validity, and what may change later.
 
 mod assignment;
+mod bounds;
 mod config;
 pub mod cron;
 mod host;

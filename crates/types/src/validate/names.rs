@@ -1,5 +1,8 @@
 //! The shapes of names, labels and their kin.
 
+use std::collections::BTreeMap;
+
+use crate::validate::bounds;
 use crate::{FieldError, FieldPath};
 
 /// A DNS-1123 label: lower-case letters, digits and `-`, at most 63.
@@ -87,5 +90,19 @@ pub(crate) fn check_label_value(path: FieldPath, value: &str, errors: &mut Vec<F
             value,
             "must be a label value: at most 63 of A-Za-z0-9-_., a letter or digit at both ends",
         ));
+    }
+}
+
+/// Labels that a node must bear.
+pub(crate) fn check_selector(
+    at: &FieldPath,
+    labels: &BTreeMap<String, String>,
+    errors: &mut Vec<FieldError>,
+) {
+    if bounds::fits(at, labels.len(), bounds::FEW, errors) {
+        for (key, value) in labels {
+            check_label_key(at.key(key), key, errors);
+            check_label_value(at.key(key), value, errors);
+        }
     }
 }

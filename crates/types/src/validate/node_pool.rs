@@ -1,6 +1,6 @@
 //! NodePool: its selector, lanes and patience.
 
-use super::{Rules, names};
+use super::{Rules, bounds, names};
 use crate::kinds::NodePool;
 use crate::{Duration, FieldError, FieldPath, ObjectMeta};
 
@@ -16,13 +16,11 @@ impl Rules for NodePool {
 
     fn check(&self, errors: &mut Vec<FieldError>) {
         let at = FieldPath::from("spec");
-        for (key, value) in &self.spec.node_selector {
-            let at = at.child("nodeSelector").key(key);
-            names::check_label_key(at.clone(), key, errors);
-            names::check_label_value(at, value, errors);
-        }
-        for (lane, limit) in &self.spec.lanes {
-            let at = at.child("lanes").key(lane);
+        names::check_selector(&at.child("nodeSelector"), &self.spec.node_selector, errors);
+        let lanes = at.child("lanes");
+        let few = bounds::fits(&lanes, self.spec.lanes.len(), bounds::LABELS, errors);
+        for (lane, limit) in self.spec.lanes.iter().filter(|_| few) {
+            let at = lanes.key(lane);
             if !names::is_dns_label(lane) {
                 errors.push(FieldError::invalid(at.clone(), lane.as_str(), "must be a DNS-1123 label"));
             }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::kinds::task::{Param, ParamType, TaskSpec};
 use crate::kinds::template::ParamValues;
+use crate::validate::bounds;
 use crate::{FieldError, FieldPath};
 
 /// The values of a call, with defaults filled in and texts read as their type (`-p n=5` sends a text). Errors are
@@ -12,6 +13,9 @@ pub fn resolve_params(spec: &TaskSpec, given: &ParamValues) -> Result<ParamValue
     let at = FieldPath::from("params");
     let mut errors = Vec::new();
     let mut out = ParamValues::new();
+    if !bounds::fits(&at, given.len(), bounds::PARAMS, &mut errors) {
+        return Err(errors);
+    }
     for name in given.keys() {
         if !spec.params.iter().any(|p| p.name == *name) {
             let known: Vec<&str> = spec.params.iter().map(|p| p.name.as_str()).collect();
@@ -52,6 +56,9 @@ fn read(param: &Param, value: &Value) -> Result<Value, String> {
         (ParamType::Integer, _) => return Err("must be a 64-bit integer".into()),
         (ParamType::Boolean, _) => return Err("must be true or false".into()),
     };
+    if typed.as_str().is_some_and(|text| text.contains('\0')) {
+        return Err("must not contain a NUL byte".into());
+    }
     if param.enum_.is_empty() || param.enum_.contains(&typed) {
         Ok(typed)
     } else {
@@ -61,6 +68,9 @@ fn read(param: &Param, value: &Value) -> Result<Value, String> {
 }
 
 pub(crate) fn check(at: &FieldPath, params: &[Param], errors: &mut Vec<FieldError>) {
+    if !bounds::fits(at, params.len(), bounds::PARAMS, errors) {
+        return;
+    }
     for (i, param) in params.iter().enumerate() {
         let at = at.index(i);
         let name = param.name.as_str();
@@ -74,7 +84,8 @@ pub(crate) fn check(at: &FieldPath, params: &[Param], errors: &mut Vec<FieldErro
             errors.push(FieldError::duplicate(at.child("name"), name));
         }
         let bare = Param { enum_: Vec::new(), ..param.clone() };
-        for (j, value) in param.enum_.iter().enumerate() {
+        let few = bounds::fits(&at.child("enum"), param.enum_.len(), bounds::VALUES, errors);
+        for (j, value) in param.enum_.iter().enumerate().filter(|_| few) {
             match read(&bare, value) {
                 Ok(typed) if typed == *value => {}
                 _ => errors.push(FieldError::invalid(

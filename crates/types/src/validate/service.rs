@@ -1,8 +1,8 @@
 //! Service: replicas and restarts.
 
-use super::{Rules, placement, template};
+use super::{Rules, bounds, placement, template};
 use crate::kinds::Service;
-use crate::{FieldError, FieldPath, ObjectMeta};
+use crate::{Duration, FieldError, FieldPath, ObjectMeta};
 
 impl Rules for Service {
     fn metadata(&self) -> &ObjectMeta {
@@ -19,10 +19,17 @@ impl Rules for Service {
             errors.push(FieldError::invalid(at.child("replicas"), replicas, "must be at most 1000"));
         }
         if let Some(restart) = &self.spec.restart {
-            template::check_backoff(&at.child("restart"), restart.backoff, restart.max_backoff, errors);
+            let at = at.child("restart");
+            for (name, wait) in [("backoff", restart.backoff), ("maxBackoff", restart.max_backoff)] {
+                if wait.is_some_and(Duration::is_zero) {
+                    // A process that cannot start would be started without a pause, for ever.
+                    errors.push(FieldError::invalid(at.child(name), "0s", "must be above 0"));
+                }
+            }
+            bounds::check_backoff(&at, restart.backoff, restart.max_backoff, Duration::from_secs(60), errors);
         }
         if let Some(placement) = &self.spec.placement {
-            placement::check(&at.child("placement"), placement, errors);
+            placement::check(&at.child("placement"), placement, &self.spec.template, errors);
         }
         let at = at.child("template");
         // A process kept running is started again by `restart`; an attempt that is retried would be a second rule.

@@ -1,9 +1,9 @@
 //! Template: the process and the rules of one execution.
 
 use crate::kinds::task::Param;
-use crate::kinds::template::{EnvVar, Process, Template};
+use crate::kinds::template::{EnvFrom, EnvVar, Process, RetryOn, Template};
 use crate::substitute::{NAMES, mentions, substitute, whole_param};
-use crate::validate::names;
+use crate::validate::{bounds, names};
 use crate::{Duration, FieldError, FieldPath, not_built};
 
 const SIGNALS: [&str; 10] = [
@@ -27,24 +27,28 @@ pub(crate) fn check(at: &FieldPath, template: &Template, params: &[Param], error
         if retry.limit > 100 {
             errors.push(FieldError::invalid(at.child("limit"), retry.limit, "must be at most 100"));
         }
-        check_backoff(&at, retry.backoff, retry.max_backoff, errors);
-        if retry.on.as_ref().is_some_and(Vec::is_empty) {
-            errors.push(FieldError::required(at.child("on"), "name at least one end, or leave it out"));
-        }
+        bounds::check_backoff(&at, retry.backoff, retry.max_backoff, Duration::from_secs(300), errors);
+        check_ends(&at.child("on"), retry.on.as_deref(), errors);
     }
     if let Some(lane) = &template.lane
         && !names::is_dns_label(lane)
     {
         errors.push(FieldError::invalid(at.child("lane"), lane.as_str(), "must be a DNS-1123 label"));
     }
-    for (i, key) in template.mutex.iter().enumerate() {
-        let at = at.child("mutex").index(i);
+    let keys = at.child("mutex");
+    let held = if bounds::fits(&keys, template.mutex.len(), bounds::MUTEXES, errors) {
+        template.mutex.as_slice()
+    } else {
+        &[]
+    };
+    for (i, key) in held.iter().enumerate() {
+        let at = keys.index(i);
         if key.is_empty() || key.len() > 253 {
             errors.push(FieldError::invalid(at.clone(), key.as_str(), "must have 1 to 253 bytes"));
         } else if !mentions(key, "NODE_NAME") {
             errors.push(not_built::fleet_wide_mutex(at.clone()));
         }
-        if template.mutex[..i].contains(key) {
+        if held[..i].contains(key) {
             errors.push(FieldError::duplicate(at.clone(), key.as_str()));
         }
         check_names(&at, key, params, errors);
@@ -57,25 +61,18 @@ pub(crate) fn check(at: &FieldPath, template: &Template, params: &[Param], error
     }
 }
 
-/// A wait and its bound, as `retry` and `restart` have them.
-pub(crate) fn check_backoff(
-    at: &FieldPath,
-    first: Option<Duration>,
-    max: Option<Duration>,
-    errors: &mut Vec<FieldError>,
-) {
-    if let (Some(first), Some(max)) = (first, max)
-        && max < first
-    {
-        errors.push(FieldError::invalid(
-            at.child("maxBackoff"),
-            max.to_string(),
-            "must not be below backoff",
-        ));
+fn check_ends(at: &FieldPath, ends: Option<&[RetryOn]>, errors: &mut Vec<FieldError>) {
+    let Some(ends) = ends else { return };
+    if ends.is_empty() {
+        errors.push(FieldError::required(at.clone(), "name at least one end, or leave it out"));
+    } else if bounds::fits(at, ends.len(), 3, errors) {
+        for (i, end) in ends.iter().enumerate().filter(|(i, end)| ends[..*i].contains(end)) {
+            errors.push(FieldError::duplicate(at.index(i), format!("{end:?}")));
+        }
     }
 }
 
-/// Every `$(NAME)` in `text` must be known.
+/// Every `$(NAME)` in `text` must be known, and a parameter must have a value whoever calls.
 pub(crate) fn check_names(at: &FieldPath, text: &str, params: &[Param], errors: &mut Vec<FieldError>) {
     let known = |name: &str| match name.strip_prefix("params.") {
         Some(param) => params.iter().any(|p| p.name == param),
@@ -83,6 +80,12 @@ pub(crate) fn check_names(at: &FieldPath, text: &str, params: &[Param], errors: 
     };
     if let Err(error) = substitute(text, |name| known(name).then(String::new)) {
         errors.push(FieldError::invalid(at.clone(), text, error));
+    }
+    let may_lack = |param: &&Param| param.required != Some(true) && param.default.is_none();
+    for param in params.iter().filter(may_lack).filter(|p| mentions(text, &format!("params.{}", p.name))) {
+        let name = &param.name;
+        let detail = format_args!("params.{name} may be absent; make it required, or give it a default");
+        errors.push(FieldError::invalid(at.clone(), text, detail));
     }
 }
 
@@ -99,13 +102,19 @@ fn check_process(at: &FieldPath, process: &Process, params: &[Param], errors: &m
     }
     if process.script.is_none() && !process.shell.is_empty() {
         errors.push(FieldError::forbidden(at.child("shell"), "shell is for script"));
+    } else if process.shell.first().is_some_and(String::is_empty) {
+        errors.push(FieldError::required(at.child("shell").index(0), "the program must have a name"));
     }
     if process.script.is_some() && !process.args.is_empty() {
         errors.push(FieldError::forbidden(at.child("args"), "args are for command"));
     }
     for (name, list) in [("command", &process.command), ("args", &process.args), ("shell", &process.shell)] {
+        let at = at.child(name);
+        if !bounds::fits(&at, list.len(), bounds::ARGUMENTS, errors) {
+            continue;
+        }
         for (i, text) in list.iter().enumerate() {
-            let at = at.child(name).index(i);
+            let at = at.index(i);
             check_nul(&at, text, errors);
             if name != "shell" {
                 check_names(&at, text, params, errors);
@@ -123,44 +132,67 @@ fn check_process(at: &FieldPath, process: &Process, params: &[Param], errors: &m
             check_names(&at, script, params, errors);
         }
     }
-    for (i, var) in process.env.iter().enumerate() {
-        check_env(&at.child("env").index(i), var, params, errors);
-    }
-    for (i, from) in process.env_from.iter().enumerate() {
-        let at = at.child("envFrom").index(i);
-        match (&from.secret_ref, &from.config_map_ref) {
-            (Some(one), None) => {
-                names::check_subdomain(at.child("secretRef").child("name"), &one.name, errors)
-            }
-            (None, Some(one)) => {
-                names::check_subdomain(at.child("configMapRef").child("name"), &one.name, errors)
-            }
-            _ => {
-                errors.push(FieldError::required(at.clone(), "set exactly one of secretRef and configMapRef"))
-            }
-        }
-        if let Some(prefix) = from.prefix.as_deref().filter(|p| !p.is_empty() && !names::is_env_name(p)) {
-            errors.push(FieldError::invalid(at.child("prefix"), prefix, ENV_NAME));
+    if bounds::fits(&at.child("env"), process.env.len(), bounds::VARIABLES, errors) {
+        for (i, var) in process.env.iter().enumerate() {
+            check_env(&at.child("env").index(i), var, params, errors);
         }
     }
-    check_setting(at, process, errors);
+    if bounds::fits(&at.child("envFrom"), process.env_from.len(), bounds::FEW, errors) {
+        for (i, from) in process.env_from.iter().enumerate() {
+            check_env_from(&at.child("envFrom").index(i), from, errors);
+        }
+    }
+    check_setting(at, process, params, errors);
+}
+
+fn check_env_from(at: &FieldPath, from: &EnvFrom, errors: &mut Vec<FieldError>) {
+    match (&from.secret_ref, &from.config_map_ref) {
+        (Some(one), None) => names::check_subdomain(at.child("secretRef").child("name"), &one.name, errors),
+        (None, Some(one)) => {
+            names::check_subdomain(at.child("configMapRef").child("name"), &one.name, errors)
+        }
+        _ => errors.push(FieldError::required(at.clone(), "set exactly one of secretRef and configMapRef")),
+    }
+    if let Some(prefix) = from.prefix.as_deref().filter(|p| !p.is_empty() && !names::is_env_name(p)) {
+        errors.push(FieldError::invalid(at.child("prefix"), prefix, ENV_NAME));
+    }
 }
 
 const ENV_NAME: &str = "must be letters, digits, '_', '-' and '.', not starting with a digit";
 
-fn check_setting(at: &FieldPath, process: &Process, errors: &mut Vec<FieldError>) {
+/// What every run is given; a variable of such a name would be overwritten.
+const GIVEN: [&str; 9] = [
+    "DROVER_NODE_NAME",
+    "DROVER_NAMESPACE",
+    "DROVER_WORKLOAD",
+    "DROVER_RUN_NAME",
+    "DROVER_RUN_UID",
+    "DROVER_ATTEMPT",
+    "DROVER_REPLICA",
+    "DROVER_SCHEDULED_TIME",
+    "DROVER_SOCKET",
+];
+
+fn check_setting(at: &FieldPath, process: &Process, params: &[Param], errors: &mut Vec<FieldError>) {
     if let Some(dir) = process.working_dir.as_deref() {
-        check_nul(&at.child("workingDir"), dir, errors);
+        let at = at.child("workingDir");
+        check_nul(&at, dir, errors);
+        check_names(&at, dir, params, errors);
         if !dir.starts_with('/') {
-            errors.push(FieldError::invalid(at.child("workingDir"), dir, "must be an absolute path"));
+            errors.push(FieldError::invalid(at, dir, "must be an absolute path"));
         }
     }
     for (name, who) in [("user", &process.user), ("group", &process.group)] {
-        if let Some(who) = who.as_deref()
-            && (who.is_empty() || who.contains(['\0', ':', '/']) || who.len() > 256)
-        {
-            errors.push(FieldError::invalid(at.child(name), who, "must be a name or a number"));
+        if let Some(who) = who.as_deref().filter(|who| !is_account(who)) {
+            errors.push(FieldError::invalid(
+                at.child(name),
+                who,
+                "must be a name, or a number below 4294967295",
+            ));
         }
+    }
+    if process.stdin.as_ref().is_some_and(|stdin| stdin.text.is_none()) {
+        errors.push(FieldError::required(at.child("stdin").child("text"), "say what the process reads"));
     }
     if let Some(umask) = process.umask.as_deref() {
         let octal = (1..=4).contains(&umask.len()) && umask.bytes().all(|b| (b'0'..=b'7').contains(&b));
@@ -181,9 +213,20 @@ fn check_setting(at: &FieldPath, process: &Process, errors: &mut Vec<FieldError>
     }
 }
 
+/// A user or group by name or number. The highest number means "leave it as it is" to the kernel.
+fn is_account(text: &str) -> bool {
+    let strange = |c: char| c.is_control() || c.is_whitespace() || matches!(c, ':' | '/' | ',');
+    if text.is_empty() || text.len() > 256 || text.contains(strange) || text.starts_with(['-', '+']) {
+        return false;
+    }
+    !text.bytes().all(|b| b.is_ascii_digit()) || text.parse::<u32>().is_ok_and(|number| number < u32::MAX)
+}
+
 fn check_env(at: &FieldPath, var: &EnvVar, params: &[Param], errors: &mut Vec<FieldError>) {
     if !names::is_env_name(&var.name) {
         errors.push(FieldError::invalid(at.child("name"), var.name.as_str(), ENV_NAME));
+    } else if GIVEN.contains(&var.name.as_str()) || var.name.starts_with("DROVER_PARAM_") {
+        errors.push(FieldError::forbidden(at.child("name"), "Drover gives every run this variable itself"));
     }
     if let Some(value) = &var.value {
         check_nul(&at.child("value"), value, errors);
@@ -211,21 +254,17 @@ fn check_env(at: &FieldPath, var: &EnvVar, params: &[Param], errors: &mut Vec<Fi
         }
     }
     if let Some(field) = &from.field_ref {
-        const PATHS: [&str; 5] = [
-            "metadata.name",
-            "metadata.namespace",
-            "spec.nodeName",
-            "metadata.labels['x']",
-            "node.labels['x']",
-        ];
-        let path = field.field_path.as_str();
-        let label = ["metadata.labels['", "node.labels['"]
-            .iter()
-            .find_map(|p| path.strip_prefix(p)?.strip_suffix("']"))
-            .is_some_and(names::is_label_key);
-        if !label && !PATHS[..3].contains(&path) {
-            errors.push(FieldError::not_supported(at.child("fieldRef").child("fieldPath"), path, &PATHS));
-        }
+        check_field_ref(at.child("fieldRef").child("fieldPath"), &field.field_path, errors);
+    }
+}
+
+fn check_field_ref(at: FieldPath, path: &str, errors: &mut Vec<FieldError>) {
+    const PATHS: [&str; 4] = ["metadata.name", "metadata.namespace", "spec.nodeName", "node.labels['x']"];
+    let label = |prefix| path.strip_prefix(prefix).and_then(|rest| rest.strip_suffix("']"));
+    if label("metadata.labels['").is_some_and(names::is_label_key) {
+        errors.push(not_built::own_labels(at));
+    } else if !label("node.labels['").is_some_and(names::is_label_key) && !PATHS[..3].contains(&path) {
+        errors.push(FieldError::not_supported(at, path, &PATHS));
     }
 }
 

@@ -34,7 +34,7 @@ impl Rules for Timer {
             }
         }
         if let Some(placement) = &self.spec.placement {
-            placement::check(&at.child("placement"), placement, errors);
+            placement::check(&at.child("placement"), placement, &self.spec.template, errors);
         }
         template::check(&at.child("template"), &self.spec.template, &[], errors);
     }
@@ -83,9 +83,17 @@ fn check_schedule(at: &FieldPath, spec: &TimerSpec, errors: &mut Vec<FieldError>
     if spec.dst.is_some() && spec.cron.is_none() {
         errors.push(FieldError::forbidden(at.child("dst"), "dst is for cron"));
     }
+    if spec.on_boot == Some(true)
+        && let Some(catch_up) = spec.catch_up.filter(|catch_up| *catch_up != CatchUp::Skip)
+    {
+        let detail = format_args!("{catch_up:?} has no meaning with onBoot: a boot is not missed");
+        errors.push(FieldError::forbidden(at.child("catchUp"), detail));
+    }
     if let Some(splay) = spec.splay {
         let at = at.child("splay");
-        if spec.every.is_some_and(|every| splay > every) {
+        if spec.on_boot == Some(true) {
+            errors.push(FieldError::forbidden(at, "splay is for every, cron and at"));
+        } else if spec.every.is_some_and(|every| splay > every) {
             errors.push(FieldError::invalid(at, splay.to_string(), "must not be longer than every"));
         } else if splay > Duration::from_secs(86_400) {
             errors.push(FieldError::invalid(at, splay.to_string(), "must be at most 1d"));

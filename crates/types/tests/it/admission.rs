@@ -1,30 +1,10 @@
-//! The laws of admission, over every kind.
+//! The rules of workloads and metadata, and that admission changes nothing the second time.
 
 use drover_types::{Kind, admit};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn timer(spec: &Value) -> Value {
-    let mut object = json!({"metadata": {"name": "t", "namespace": "hosting"},
-        "spec": {"every": "1m", "template": {"process": {"command": ["true"]}}}});
-    merge(&mut object["spec"], spec);
-    object
-}
-
-fn merge(into: &mut Value, from: &Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => *into = from.clone(),
-    }
-}
-
-fn refusals(kind: Kind, value: Value) -> Vec<String> {
-    admit(kind, value, None).expect_err("must be refused").iter().map(ToString::to_string).collect()
-}
+use crate::{refusals, timer};
 
 #[test]
 fn every_broken_rule_of_a_workload_is_named_with_its_path() {
@@ -130,6 +110,30 @@ fn a_field_nobody_knows_is_listed_and_dropped() {
 }
 
 #[test]
+fn a_default_is_filled_in_once_and_the_second_time_changes_nothing() {
+    let process = json!({"process": {"command": ["true"]}});
+    for (kind, spec, want) in [
+        (
+            Kind::Timer,
+            json!({"every": "60s", "template": process}),
+            json!({"every": "1m", "catchUp": "Skip"}),
+        ),
+        (Kind::Timer, json!({"cron": "@daily", "template": process}), json!({"timeZone": "UTC"})),
+        (Kind::Task, json!({"template": process}), json!({"mode": "Once"})),
+        (Kind::Task, json!({"params": [{"name": "x"}], "template": process}), json!({"mode": "OnDemand"})),
+        (Kind::Service, json!({"template": process}), json!({"replicas": 1})),
+        (Kind::NodePool, json!({"lanes": {"a": 1}}), json!({"offlineAfter": "1m", "priority": 0})),
+    ] {
+        let first = admit(kind, json!({"metadata": {"name": "a"}, "spec": spec}), None).unwrap().value;
+        for (member, value) in want.as_object().unwrap() {
+            assert_eq!(&first["spec"][member], value, "{kind:?} {member}");
+        }
+        let second = admit(kind, first.clone(), Some(&first)).unwrap();
+        assert_eq!((second.value, second.unknown_fields), (first, Vec::new()));
+    }
+}
+
+#[test]
 fn a_secret_s_text_is_folded_and_never_printed() {
     let value = json!({"metadata": {"name": "s"}, "stringData": {"a": "b"}});
     let admitted = admit(Kind::Secret, value, None).unwrap().value;
@@ -170,6 +174,7 @@ fn a_call_s_params_are_read_as_their_types() {
         call(json!({})).unwrap_err()[0].to_string(),
         "params[n]: Required value: the task requires it"
     );
+    assert!(call(json!({"n": 1, "s": "a\u{0}b"})).is_err(), "no process can be given a NUL byte");
     assert!(call(json!({"n": "x"})).is_err() && call(json!({"n": 1, "y": 2})).is_err());
 }
 
