@@ -1,11 +1,12 @@
 //! The environment of a run, and `$(NAME)` in its command and values.
 //!
-//! A script is never substituted: parameters reach it as `DROVER_PARAM_<NAME>`. `$$(` gives a literal `$(`; every
-//! other `$` stays as it is.
+//! A script goes to its shell untouched, unless it is, as a whole, one `$(params.x)`: parameters reach it as
+//! `DROVER_PARAM_<NAME>`.
 
 use std::collections::BTreeMap;
 
 use drover_types::kinds::template::{Process, ValueFrom};
+use drover_types::substitute::{UnknownName, substitute, whole_param};
 use drover_wire::MaterialKind;
 
 use crate::ledger::{CauseKey, Claim};
@@ -20,8 +21,8 @@ pub(crate) enum ConfigMissing {
     Key { kind: &'static str, name: String, key: String },
     #[error("the value of {0} is not UTF-8 and cannot be an environment variable")]
     NotText(String),
-    #[error("unknown name $({0}); write $$( for a literal $(")]
-    Name(String),
+    #[error(transparent)]
+    Name(#[from] UnknownName),
     #[error("unknown field path {0:?}")]
     Field(String),
 }
@@ -57,28 +58,15 @@ impl<'a> Names<'a> {
 
     /// Substitutes every `$(NAME)` of a text.
     pub(crate) fn substitute(&self, text: &str) -> Result<String, ConfigMissing> {
-        let mut out = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(at) = rest.find("$(") {
-            if at > 0 && rest.as_bytes()[at - 1] == b'$' {
-                out.push_str(&rest[..at - 1]);
-                out.push_str("$(");
-                rest = &rest[at + 2..];
-                continue;
-            }
-            out.push_str(&rest[..at]);
-            let after = &rest[at + 2..];
-            let Some(end) = after.find(')') else {
-                out.push_str("$(");
-                rest = after;
-                continue;
-            };
-            let name = &after[..end];
-            out.push_str(&self.get(name).ok_or_else(|| ConfigMissing::Name(name.to_owned()))?);
-            rest = &after[end + 1..];
+        Ok(substitute(text, |name| self.get(name))?)
+    }
+
+    /// A script as the shell gets it: untouched, unless it is, as a whole, one parameter.
+    pub(crate) fn script(&self, script: &str) -> Result<String, ConfigMissing> {
+        match whole_param(script) {
+            Some(param) => self.substitute(&format!("$(params.{param})")),
+            None => Ok(script.to_owned()),
         }
-        out.push_str(rest);
-        Ok(out)
     }
 
     fn field(&self, path: &str) -> Result<String, ConfigMissing> {
@@ -88,7 +76,7 @@ impl<'a> Names<'a> {
             "metadata.namespace" => Ok(self.claim.namespace.clone()),
             "metadata.uid" => Ok(self.claim.run_uid.clone()),
             "spec.nodeName" => Ok(self.node_name.to_owned()),
-            _ => match quoted("node.labels['").or_else(|| quoted("metadata.labels['")) {
+            _ => match quoted("node.labels['") {
                 Some(label) => Ok(self.claim.node_labels.get(label).cloned().unwrap_or_default()),
                 None => Err(ConfigMissing::Field(path.to_owned())),
             },

@@ -42,7 +42,7 @@ pub(crate) fn resolve(
         Some(script) => {
             let mut argv =
                 if process.shell.is_empty() { vec!["/bin/sh".to_owned()] } else { process.shell.clone() };
-            argv.extend(["-c".to_owned(), script.clone()]);
+            argv.extend(["-c".to_owned(), names.script(script)?]);
             argv
         }
         None => {

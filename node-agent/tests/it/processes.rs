@@ -182,3 +182,17 @@ async fn a_program_that_is_not_there_fails_and_says_so() {
     assert!(text(&run, "/status/message").contains("/no/such/program"), "{run}");
     assert_eq!(run.pointer("/status/exitCode"), None);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_that_is_as_a_whole_a_parameter_is_what_the_caller_passed() {
+    let dir = Dir::new();
+    let mut agent = Running::start(&dir.data());
+    let mut whole = task("whole", script("$(params.script)"));
+    whole["spec"]["task"]["params"] = json!([{"name": "script", "required": true}]);
+    whole["spec"]["task"]["paramValues"] =
+        json!({"script": "echo \"$DROVER_NODE_NAME $HOME_SWEET\"; exit 4"});
+    agent.wants(1, vec![whole]).await;
+    let run = agent.run("whole", "Failed").await;
+    assert_eq!(run.pointer("/status/exitCode"), Some(&json!(4)));
+    assert_eq!(text(&run, "/status/outputTail"), "host-1 \n");
+}
