@@ -37,6 +37,8 @@ pub(crate) struct Armed {
     pub(crate) spec: TimerSpec,
     pub(crate) schedule: Schedule,
     pub(crate) anchor: Anchor,
+    /// When it was looked at last, since the agent's start.
+    pub(crate) looked: Option<Now>,
     pub(crate) next: Option<Timestamp>,
 }
 

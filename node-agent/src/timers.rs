@@ -47,9 +47,11 @@ impl Agent {
             self.plan_boot(assignment, timer, memory, now);
             return None;
         }
-        let found = due(&armed.schedule, &LateRules::of(timer), memory.cursor, time);
-        armed.next = found.next;
         let (anchor, periodic) = (armed.anchor, armed.schedule.is_periodic());
+        let before = armed.looked.replace(now).filter(|_| !periodic);
+        let rules = LateRules::of(timer).across(before, now);
+        let found = due(&armed.schedule, &rules, memory.cursor, time);
+        armed.next = found.next;
         if let Some(cursor) = found.cursor {
             memory.cursor = cursor;
             memory.skipped += found.skipped;
@@ -81,7 +83,7 @@ impl Agent {
         match Schedule::of(timer, &assignment.spec.workload_ref.uid, &self.config.node_uid) {
             Ok(schedule) => {
                 let anchor = Anchor::new(now, memory.cursor);
-                let armed = Armed { spec: timer.clone(), schedule, anchor, next: None };
+                let armed = Armed { spec: timer.clone(), schedule, anchor, looked: None, next: None };
                 self.timers.insert(uid.clone(), armed);
                 true
             }

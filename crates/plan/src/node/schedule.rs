@@ -18,6 +18,8 @@ pub const PUNCTUAL: SignedDuration = SignedDuration::from_secs(10);
 pub const MAX_CAUGHT_UP: usize = 100;
 /// The most missed ticks that are counted one by one; beyond it, the count is a lower bound.
 const MAX_COUNTED: u64 = 1000;
+/// How far the wall clock may run ahead of the monotonic one before it counts as set.
+const STEP: SignedDuration = SignedDuration::from_secs(30);
 /// A cursor further ahead than this was written under a wrong clock, and counts for nothing.
 const CREDIBLE: SignedDuration = SignedDuration::from_hours(24);
 
@@ -229,6 +231,20 @@ impl LateRules {
         Self {
             catch_up: spec.catch_up.unwrap_or_default(),
             starting_deadline: spec.starting_deadline.map(drover_types::Duration::to_std),
+        }
+    }
+
+    /// The rules at `now` for a timer that goes by the wall clock and was looked at before. Ticks that the clock leapt
+    /// over while the agent was up were not missed one by one: of them only the latest is caught up.
+    pub fn across(self, before: Option<Now>, now: Now) -> Self {
+        let leapt = before.is_some_and(|before| {
+            let passed = now.boottime.saturating_sub(before.boottime);
+            let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
+            now.wall.duration_since(before.wall).saturating_sub(passed) > STEP
+        });
+        match self.catch_up {
+            CatchUp::All if leapt => Self { catch_up: CatchUp::Once, ..self },
+            CatchUp::All | CatchUp::Once | CatchUp::Skip => self,
         }
     }
 

@@ -189,3 +189,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn ticks_that_a_clock_leapt_over_are_caught_up_once_and_those_of_a_downtime_all() {
+    let rules = LateRules { catch_up: CatchUp::All, starting_deadline: None };
+    let now = |wall: i64, boot: u64| Now {
+        wall: Timestamp::from_second(wall).unwrap(),
+        boottime: Duration::from_secs(boot),
+    };
+    let table = [
+        (None, now(10_000, 0), CatchUp::All),
+        (Some(now(0, 0)), now(30, 30), CatchUp::All),
+        // A virtual machine that was asleep: the boot clock went on.
+        (Some(now(0, 0)), now(3600, 3600), CatchUp::All),
+        (Some(now(0, 0)), now(3600, 1), CatchUp::Once),
+        (Some(now(3600, 0)), now(0, 1), CatchUp::All),
+    ];
+    for (before, now, want) in table {
+        assert_eq!(rules.across(before, now).catch_up, want, "{before:?} {now:?}");
+    }
+    let skip = LateRules::default();
+    assert_eq!(skip.across(Some(now(0, 0)), now(3600, 1)), skip);
+}
