@@ -27,6 +27,7 @@ mod query;
 mod routes;
 mod server;
 mod sessions;
+mod started;
 mod streams;
 mod tombstones;
 mod watch;

@@ -14,7 +14,7 @@ use crate::json::{self, Decoded};
 use crate::patch;
 use crate::prepare::{self, Part};
 use crate::query::{FieldValidation, Params};
-use crate::{keys, owners, tombstones};
+use crate::{keys, owners, started, tombstones};
 
 /// How often a write that did not name a version is tried again after another one came first.
 pub(crate) const ATTEMPTS: usize = 8;
@@ -277,6 +277,7 @@ impl Objects {
             {
                 owners::refuse_cycle(self, at, &next)?;
             }
+            started::refuse_late_edit(self, at, &old.object, &next)?;
             let txn = Txn::new().when(at.key(), old.revision);
             let txn = if goes { self.remove(at, &next, txn) } else { txn.put(at.key(), keys::encode(&next)) };
             match self.commit(txn).await? {

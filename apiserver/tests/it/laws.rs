@@ -378,3 +378,40 @@ async fn a_call_that_cannot_be_made_makes_nothing_and_says_why() {
     assert_eq!(code, 422);
     assert!(status["message"].as_str().unwrap().contains("spec.paramValues"), "{status}");
 }
+
+#[tokio::test]
+async fn a_once_task_that_was_handed_to_a_node_is_not_edited_any_more() {
+    let fixture = Fixture::new().await;
+    let task = json!({
+        "metadata": {"name": "once"},
+        "spec": {"mode": "Once", "template": {"process": {"command": ["/bin/true"]}}},
+    });
+    let (code, mut made) = fixture.call(Method::POST, TASKS, task).await;
+    assert_eq!(code, 201, "{made}");
+    let path = format!("{TASKS}/once");
+    let edit = |object: &mut Value, program: &str| {
+        object["spec"]["template"]["process"]["command"][0] = program.into()
+    };
+    edit(&mut made, "/bin/false");
+    let (code, mut made) = fixture.call(Method::PUT, &path, made).await;
+    assert_eq!(code, 200, "nobody has it yet: {made}");
+    let assignment = json!({
+        "metadata": {"name": "once-1"},
+        "spec": {
+            "nodeName": "n", "task": made["spec"],
+            "workloadRef": {"kind": "Task", "name": "once", "uid": made["metadata"]["uid"], "generation": 2},
+        },
+    });
+    let assignments = "/apis/drover.dev/v1/namespaces/default/assignments";
+    let (code, said) = fixture.call(Method::POST, assignments, assignment).await;
+    assert_eq!(code, 201, "{said}");
+    edit(&mut made, "/bin/true");
+    let (code, said) = fixture.call(Method::PUT, &path, made.clone()).await;
+    assert_eq!(code, 422, "{said}");
+    let message = said["message"].as_str().unwrap();
+    assert!(message.contains("spec.template: Forbidden: field is immutable"), "{message}");
+    assert!(message.contains("under a new name"), "{message}");
+    edit(&mut made, "/bin/false");
+    made["spec"]["ttlAfterFinished"] = "1h".into();
+    assert_eq!(fixture.call(Method::PUT, &path, made).await.0, 200, "what is not fixed may change");
+}

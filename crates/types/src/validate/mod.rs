@@ -16,6 +16,7 @@ mod template;
 mod timer;
 
 pub use params::resolve_params;
+pub use task::frozen_changes;
 
 use crate::{FieldError, ObjectMeta};
 

@@ -3,7 +3,7 @@
 use super::{Rules, params, placement, template};
 use crate::call::MAX_KEY;
 use crate::kinds::Task;
-use crate::kinds::task::TaskMode;
+use crate::kinds::task::{TaskMode, TaskSpec};
 use crate::substitute::{UnknownName, substitute};
 use crate::{FieldError, FieldPath, ObjectMeta};
 
@@ -54,20 +54,28 @@ impl Rules for Task {
             .status
             .as_ref()
             .is_some_and(|s| s.start_time.is_some() || s.active > 0 || s.succeeded > 0 || s.failed > 0);
-        if old.spec.mode != Some(TaskMode::Once) || !started {
-            return;
-        }
-        let changed = [
-            ("mode", self.spec.mode != old.spec.mode),
-            ("params", self.spec.params != old.spec.params),
-            ("placement", self.spec.placement != old.spec.placement),
-            ("template", self.spec.template != old.spec.template),
-        ];
-        for (name, _) in changed.into_iter().filter(|(_, changed)| *changed) {
-            let detail = "field is immutable once the Task has started; apply it under a new name";
-            errors.push(FieldError::forbidden(FieldPath::from("spec").child(name), detail));
+        if started {
+            errors.extend(frozen_changes(&self.spec, &old.spec));
         }
     }
+}
+
+/// What a change of a Once Task's spec alters that must not be altered any more once anything of it has started.
+pub fn frozen_changes(new: &TaskSpec, old: &TaskSpec) -> Vec<FieldError> {
+    if old.mode != Some(TaskMode::Once) {
+        return Vec::new();
+    }
+    let changed = [
+        ("mode", new.mode != old.mode),
+        ("params", new.params != old.params),
+        ("placement", new.placement != old.placement),
+        ("template", new.template != old.template),
+    ];
+    let forbid = |(name, _)| {
+        let detail = "field is immutable once the Task has started; apply it under a new name";
+        FieldError::forbidden(FieldPath::from("spec").child(name), detail)
+    };
+    changed.into_iter().filter(|(_, changed)| *changed).map(forbid).collect()
 }
 
 /// The key is made where the call arrives: no node is known there yet, so only parameters are.
