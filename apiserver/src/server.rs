@@ -122,8 +122,8 @@ impl Server {
         world: World,
         options: ServerOptions,
     ) -> Result<Self, StartError> {
-        let decorate = CacheOptions::new(|_, revision, value| keys::decorate(value, revision));
-        let cache = Cache::attach(&*store, keys::ROOT, decorate).await?;
+        let encode = CacheOptions::new(|kind, revision, value| keys::encoded(kind, value, revision));
+        let cache = Cache::attach(&*store, keys::ROOT, encode).await?;
         let epoch = store.status().await?.epoch.to_string();
         let names = pki::leaf_names(&options.advertise);
         let pki = Pki::open(&RealDisk, &options.data_dir, names, world.clock.now())?;

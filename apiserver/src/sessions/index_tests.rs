@@ -48,6 +48,7 @@ impl World {
             mod_revision: self.revision,
             create_revision: created,
             bytes: text.into(),
+            event: bytes::Bytes::new(),
         });
         let kind = if previous.is_some() { EventKind::Modified } else { EventKind::Created };
         self.live.insert(key, object.clone());

@@ -2,7 +2,7 @@
 //! up to date before it answers the committer, so a reader of the cache sees every write it knows of.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, VecDeque},
     fmt,
     ops::Bound,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic::Ordering::Relaxed},
@@ -16,15 +16,27 @@ use crate::{
     Store, StoreError, Watcher, metrics::count, queue::Queue, ring::Ring, writer::value_of,
 };
 
-/// Makes the bytes to serve from a key, the revision and the stored value. Called once for each revision of an
-/// object, on the writer's thread: quick, and without a panic.
-pub type Decorate = Arc<dyn Fn(&[u8], u64, &Bytes) -> Bytes + Send + Sync>;
+/// Events a watcher reads at once of those it resumes with.
+const PAGE_EVENTS: usize = 256;
+
+/// What is served of one object at one revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// The object.
+    pub bytes: Bytes,
+    /// The event that brought it to this revision. Both may be parts of one buffer.
+    pub event: Bytes,
+}
+
+/// Makes the bytes to serve from the stored value, the revision, and what happened to the object then. Called once for
+/// each revision of an object, on the writer's thread: quick, and without a panic.
+pub type Encode = Arc<dyn Fn(EventKind, u64, &Bytes) -> Encoded + Send + Sync>;
 
 /// How a cache is set up.
 #[derive(Clone)]
 pub struct CacheOptions {
     /// Makes the bytes to serve.
-    pub decorate: Decorate,
+    pub encode: Encode,
     /// Events kept for watchers that resume and lists at a revision.
     pub ring_events: usize,
     /// Bytes of those events.
@@ -33,8 +45,8 @@ pub struct CacheOptions {
 
 impl CacheOptions {
     /// The default bounds.
-    pub fn new(decorate: impl Fn(&[u8], u64, &Bytes) -> Bytes + Send + Sync + 'static) -> Self {
-        Self { decorate: Arc::new(decorate), ring_events: 20_000, ring_bytes: 64 << 20 }
+    pub fn new(encode: impl Fn(EventKind, u64, &Bytes) -> Encoded + Send + Sync + 'static) -> Self {
+        Self { encode: Arc::new(encode), ring_events: 20_000, ring_bytes: 64 << 20 }
     }
 }
 
@@ -74,7 +86,7 @@ struct Inner {
     closed: bool,
     objects: BTreeMap<Bytes, Arc<Object>>,
     ring: Ring,
-    watchers: HashMap<u64, (Bytes, Arc<Queue<Event>>)>,
+    watchers: BTreeMap<u64, (Bytes, Arc<Queue<Event>>)>,
     next: u64,
 }
 
@@ -86,7 +98,7 @@ impl Cache {
             closed: false,
             objects: BTreeMap::new(),
             ring: Ring::new(options.ring_events, options.ring_bytes),
-            watchers: HashMap::new(),
+            watchers: BTreeMap::new(),
             next: 0,
         };
         Arc::new(Self {
@@ -172,18 +184,22 @@ impl Cache {
     }
 
     fn make(&self, found: &KeyValue) -> Arc<Object> {
-        Arc::new(Object {
-            key: found.key.clone(),
-            mod_revision: found.mod_revision,
-            create_revision: found.create_revision,
-            bytes: (self.options.decorate)(&found.key, found.mod_revision, &found.value),
-        })
+        let kind = if found.mod_revision == found.create_revision {
+            EventKind::Created
+        } else {
+            EventKind::Modified
+        };
+        let Encoded { bytes, event } = (self.options.encode)(kind, found.mod_revision, &found.value);
+        let KeyValue { key, mod_revision, create_revision, .. } = found.clone();
+        Arc::new(Object { key, mod_revision, create_revision, bytes, event })
     }
 
-    /// Follows the objects under a prefix from after revision `from`. At most `capacity` events wait for the
-    /// watcher beyond those it resumes with.
+    /// Follows the objects under a prefix from after revision `from`. What happened since is read in pages; after
+    /// that, at most `capacity` events wait for the watcher.
     pub fn watch(self: &Arc<Self>, prefix: &[u8], from: u64, capacity: usize) -> Result<Watcher> {
-        self.start(&mut self.write(), prefix, from, capacity)
+        let mut watcher = self.behind(prefix, from, capacity);
+        self.catch_up(&mut self.write(), &mut watcher)?;
+        Ok(watcher)
     }
 
     /// A snapshot, and a watcher that goes on exactly where it ends.
@@ -194,29 +210,48 @@ impl Cache {
     ) -> Result<(u64, Vec<Arc<Object>>, Watcher)> {
         let mut inner = self.write();
         let (revision, items) = (inner.revision, inner.under(prefix, None).cloned().collect());
-        let watcher = self.start(&mut inner, prefix, revision, capacity)?;
+        let mut watcher = self.behind(prefix, revision, capacity);
+        self.catch_up(&mut inner, &mut watcher)?;
         Ok((revision, items, watcher))
     }
 
-    fn start(
-        self: &Arc<Self>,
-        inner: &mut Inner,
-        prefix: &[u8],
-        from: u64,
-        capacity: usize,
-    ) -> Result<Watcher> {
+    fn behind(self: &Arc<Self>, prefix: &[u8], from: u64, capacity: usize) -> Watcher {
+        Watcher {
+            cache: self.clone(),
+            prefix: Bytes::copy_from_slice(prefix),
+            position: from,
+            past: VecDeque::new(),
+            seat: None,
+            queue: Arc::new(Queue::new(capacity)),
+        }
+    }
+
+    /// Reads on for a watcher that is behind; once it has all there is, it gets a seat, and what comes is queued.
+    pub(crate) fn read_on(&self, watcher: &mut Watcher) -> Result<()> {
+        self.catch_up(&mut self.write(), watcher)
+    }
+
+    fn catch_up(&self, inner: &mut Inner, watcher: &mut Watcher) -> Result<()> {
         if inner.closed {
             return Err(StoreError::Closed);
         }
-        inner.reaches(from)?;
-        let past =
-            inner.ring.after(from).filter(|event| event.object.key.starts_with(prefix)).cloned().collect();
-        let queue = Arc::new(Queue::new(capacity));
+        inner.reaches(watcher.position)?;
+        for event in inner.ring.after(watcher.position) {
+            // A revision is read whole, for the position is one.
+            if watcher.past.len() >= PAGE_EVENTS && event.revision != watcher.position {
+                return Ok(());
+            }
+            watcher.position = event.revision;
+            if event.object.key.starts_with(&watcher.prefix) {
+                watcher.past.push_back(event.clone());
+            }
+        }
         let id = inner.next;
         inner.next += 1;
-        inner.watchers.insert(id, (Bytes::copy_from_slice(prefix), queue.clone()));
+        inner.watchers.insert(id, (watcher.prefix.clone(), watcher.queue.clone()));
+        watcher.seat = Some(id);
         count(&self.metrics.watchers);
-        Ok(Watcher { cache: self.clone(), id, past, queue })
+        Ok(())
     }
 
     pub(crate) fn forget(&self, id: u64) {
@@ -310,19 +345,22 @@ impl Observer for Cache {
             .iter()
             .filter(|change| change.key.starts_with(&self.prefix))
             .map(|change| {
-                let object = Object {
-                    key: change.key.clone(),
-                    mod_revision: commit.revision,
-                    create_revision: change.create_revision,
-                    bytes: (self.options.decorate)(&change.key, commit.revision, value_of(&change.kind)),
+                let kind = match change.kind {
+                    ChangeKind::Delete { .. } => EventKind::Deleted,
+                    ChangeKind::Put { .. } if change.create_revision == commit.revision => EventKind::Created,
+                    ChangeKind::Put { .. } => EventKind::Modified,
                 };
-                (matches!(change.kind, ChangeKind::Delete { .. }), Arc::new(object))
+                let (key, create_revision) = (change.key.clone(), change.create_revision);
+                let Encoded { bytes, event } =
+                    (self.options.encode)(kind, commit.revision, value_of(&change.kind));
+                let object = Object { key, mod_revision: commit.revision, create_revision, bytes, event };
+                (kind, Arc::new(object))
             })
             .collect();
         let mut inner = self.write();
         let mut events = Vec::with_capacity(made.len());
-        for (deleted, object) in made {
-            let previous = if deleted {
+        for (kind, object) in made {
+            let previous = if kind == EventKind::Deleted {
                 inner.objects.remove(&object.key)
             } else {
                 self.metrics.object_bytes.fetch_add(object.bytes.len() as u64, Relaxed);
@@ -331,11 +369,6 @@ impl Observer for Cache {
             if let Some(previous) = &previous {
                 self.metrics.object_bytes.fetch_sub(previous.bytes.len() as u64, Relaxed);
             }
-            let kind = match (deleted, &previous) {
-                (true, _) => EventKind::Deleted,
-                (false, None) => EventKind::Created,
-                (false, Some(_)) => EventKind::Modified,
-            };
             events.push(Event { revision: commit.revision, kind, object, previous });
         }
         inner.revision = commit.revision;
@@ -367,7 +400,7 @@ impl Observer for Cache {
     fn closed(&self) {
         let mut inner = self.write();
         inner.closed = true;
-        for (_, (_, queue)) in inner.watchers.drain() {
+        for (_, queue) in std::mem::take(&mut inner.watchers).into_values() {
             queue.close(StoreError::Closed);
             self.metrics.watchers.fetch_sub(1, Relaxed);
         }

@@ -35,7 +35,7 @@ pub use api::{
     BoxFuture, Change, ChangeKind, Commit, Compare, KeyValue, ListOptions, Observer, Op, Page, Status, Store,
     Txn, TxnOutcome,
 };
-pub use cache::{Cache, CacheOptions, CachePage, Decorate};
+pub use cache::{Cache, CacheOptions, CachePage, Encode, Encoded};
 pub use engine::{Applied, Engine};
 pub use error::{OpenError, StoreError};
 pub use metrics::{BATCH_BUCKETS, CacheMetrics, StoreMetrics};
