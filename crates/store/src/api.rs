@@ -12,7 +12,7 @@ use crate::{Result, StoreMetrics, Watch};
 pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;
 
 /// One live key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KeyValue {
     /// The key.
     pub key: Bytes,
@@ -34,7 +34,7 @@ pub struct Compare {
 }
 
 /// One change a [`Txn`] makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Op {
     /// Sets the key, whether or not it exists.
     Put {
@@ -172,7 +172,7 @@ pub struct Change {
 }
 
 /// What happened to a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum ChangeKind {
     /// It was put.
     Put {

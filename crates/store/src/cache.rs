@@ -2,7 +2,7 @@
 //! up to date before it answers the committer, so a reader of the cache sees every write it knows of.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     fmt,
     ops::Bound,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic::Ordering::Relaxed},
@@ -13,14 +13,11 @@ use tokio::sync::watch;
 
 use crate::{
     CacheMetrics, ChangeKind, Commit, Event, EventKind, KeyValue, ListOptions, Object, Observer, Result,
-    Store, StoreError, Watcher, metrics::count, queue::Queue, ring::Ring, writer::value_of,
+    Store, StoreError, metrics::count, queue::Queue, ring::Ring, writer::value_of,
 };
 
-/// Events a watcher reads at once of those it resumes with.
-const PAGE_EVENTS: usize = 256;
-
 /// What is served of one object at one revision.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Encoded {
     /// The object.
     pub bytes: Bytes,
@@ -78,16 +75,16 @@ pub struct Cache {
     options: CacheOptions,
     inner: RwLock<Inner>,
     revision: watch::Sender<u64>,
-    metrics: Arc<CacheMetrics>,
+    pub(crate) metrics: Arc<CacheMetrics>,
 }
 
-struct Inner {
-    revision: u64,
-    closed: bool,
+pub(crate) struct Inner {
+    pub(crate) revision: u64,
+    pub(crate) closed: bool,
     objects: BTreeMap<Bytes, Arc<Object>>,
-    ring: Ring,
-    watchers: BTreeMap<u64, (Bytes, Arc<Queue<Event>>)>,
-    next: u64,
+    pub(crate) ring: Ring,
+    pub(crate) watchers: BTreeMap<u64, (Bytes, Arc<Queue<Event>>)>,
+    pub(crate) next: u64,
 }
 
 impl Cache {
@@ -121,11 +118,11 @@ impl Cache {
         Ok(cache)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Inner> {
         self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Inner> {
         self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -194,78 +191,6 @@ impl Cache {
         Arc::new(Object { key, mod_revision, create_revision, bytes, event })
     }
 
-    /// Follows the objects under a prefix from after revision `from`. What happened since is read in pages; after
-    /// that, at most `capacity` events wait for the watcher.
-    pub fn watch(self: &Arc<Self>, prefix: &[u8], from: u64, capacity: usize) -> Result<Watcher> {
-        let mut watcher = self.behind(prefix, from, capacity);
-        self.catch_up(&mut self.write(), &mut watcher)?;
-        Ok(watcher)
-    }
-
-    /// A snapshot, and a watcher that goes on exactly where it ends.
-    pub fn snapshot_and_watch(
-        self: &Arc<Self>,
-        prefix: &[u8],
-        capacity: usize,
-    ) -> Result<(u64, Vec<Arc<Object>>, Watcher)> {
-        let mut inner = self.write();
-        let (revision, items) = (inner.revision, inner.under(prefix, None).cloned().collect());
-        let mut watcher = self.behind(prefix, revision, capacity);
-        self.catch_up(&mut inner, &mut watcher)?;
-        Ok((revision, items, watcher))
-    }
-
-    fn behind(self: &Arc<Self>, prefix: &[u8], from: u64, capacity: usize) -> Watcher {
-        Watcher {
-            cache: self.clone(),
-            prefix: Bytes::copy_from_slice(prefix),
-            position: from,
-            past: VecDeque::new(),
-            seat: None,
-            queue: Arc::new(Queue::new(capacity)),
-        }
-    }
-
-    /// Reads on for a watcher that is behind; once it has all there is, it gets a seat, and what comes is queued.
-    pub(crate) fn read_on(&self, watcher: &mut Watcher) -> Result<()> {
-        self.catch_up(&mut self.write(), watcher)
-    }
-
-    fn catch_up(&self, inner: &mut Inner, watcher: &mut Watcher) -> Result<()> {
-        if inner.closed {
-            return Err(StoreError::Closed);
-        }
-        inner.reaches(watcher.position)?;
-        for event in inner.ring.after(watcher.position) {
-            // A revision is read whole, for the position is one.
-            if watcher.past.len() >= PAGE_EVENTS && event.revision != watcher.position {
-                return Ok(());
-            }
-            watcher.position = event.revision;
-            if event.object.key.starts_with(&watcher.prefix) {
-                watcher.past.push_back(event.clone());
-            }
-        }
-        let id = inner.next;
-        inner.next += 1;
-        inner.watchers.insert(id, (watcher.prefix.clone(), watcher.queue.clone()));
-        watcher.seat = Some(id);
-        count(&self.metrics.watchers);
-        Ok(())
-    }
-
-    pub(crate) fn forget(&self, id: u64) {
-        if self.write().watchers.remove(&id).is_some() {
-            self.metrics.watchers.fetch_sub(1, Relaxed);
-        }
-    }
-
-    /// Looks at something while no commit is under way.
-    pub(crate) fn at_rest<T>(&self, look: impl FnOnce(u64) -> T) -> T {
-        let inner = self.read();
-        look(inner.revision)
-    }
-
     fn measure(&self, inner: &Inner) {
         self.metrics.objects.store(inner.objects.len() as u64, Relaxed);
         self.metrics.ring_events.store(inner.ring.events.len() as u64, Relaxed);
@@ -273,7 +198,7 @@ impl Cache {
 }
 
 impl Inner {
-    fn reaches(&self, revision: u64) -> Result<()> {
+    pub(crate) fn reaches(&self, revision: u64) -> Result<()> {
         if revision < self.ring.floor {
             return Err(StoreError::Compacted { compacted: self.ring.floor });
         }
@@ -283,7 +208,11 @@ impl Inner {
         Ok(())
     }
 
-    fn under<'a>(&'a self, prefix: &'a [u8], after: Option<&[u8]>) -> impl Iterator<Item = &'a Arc<Object>> {
+    pub(crate) fn under<'a>(
+        &'a self,
+        prefix: &'a [u8],
+        after: Option<&[u8]>,
+    ) -> impl Iterator<Item = &'a Arc<Object>> {
         let start = match after {
             Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),

@@ -12,6 +12,7 @@
 mod api;
 mod cache;
 mod checkpoint;
+mod debug;
 mod engine;
 mod error;
 mod file;
@@ -26,6 +27,8 @@ mod reserve;
 mod ring;
 mod schema;
 mod sqlite;
+mod torn;
+mod upkeep;
 mod watch;
 mod watcher;
 mod write;

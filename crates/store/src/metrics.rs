@@ -22,6 +22,8 @@ pub struct StoreMetrics {
     pub disk_full: AtomicU64,
     /// 1 once a failed write has ended writing.
     pub poisoned: AtomicU64,
+    /// Pages at the end of the log that a crash left unusable, found at the last opening.
+    pub dropped_pages: AtomicU64,
     /// Bytes of the log.
     pub log_bytes: AtomicU64,
     /// Times the log was moved into the database.

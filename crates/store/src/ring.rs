@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;
 
 /// One object at one revision. Its bytes were made once; whoever holds it shares them.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Object {
     /// The key.
     pub key: Bytes,

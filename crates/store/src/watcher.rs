@@ -1,10 +1,17 @@
-//! One follower of a [`Cache`](crate::Cache).
+//! Following a [`Cache`]: one watcher each.
 
-use std::{collections::VecDeque, fmt, sync::Arc};
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use bytes::Bytes;
 
-use crate::{Cache, Event, Result, StoreError, queue::Queue};
+use crate::{Cache, Event, Object, Result, StoreError, cache::Inner, metrics::count, queue::Queue};
+
+/// Events a watcher reads at once of those it resumes with.
+const PAGE_EVENTS: usize = 256;
 
 /// Events under one prefix in rising revision, without gap or repeat. Dropping it ends it.
 ///
@@ -70,5 +77,79 @@ impl Drop for Watcher {
 impl fmt::Debug for Watcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watcher").field("seat", &self.seat).finish_non_exhaustive()
+    }
+}
+
+impl Cache {
+    /// Follows the objects under a prefix from after revision `from`. What happened since is read in pages; after
+    /// that, at most `capacity` events wait for the watcher.
+    pub fn watch(self: &Arc<Self>, prefix: &[u8], from: u64, capacity: usize) -> Result<Watcher> {
+        let mut watcher = self.behind(prefix, from, capacity);
+        self.catch_up(&mut self.write(), &mut watcher)?;
+        Ok(watcher)
+    }
+
+    /// A snapshot, and a watcher that goes on exactly where it ends.
+    pub fn snapshot_and_watch(
+        self: &Arc<Self>,
+        prefix: &[u8],
+        capacity: usize,
+    ) -> Result<(u64, Vec<Arc<Object>>, Watcher)> {
+        let mut inner = self.write();
+        let (revision, items) = (inner.revision, inner.under(prefix, None).cloned().collect());
+        let mut watcher = self.behind(prefix, revision, capacity);
+        self.catch_up(&mut inner, &mut watcher)?;
+        Ok((revision, items, watcher))
+    }
+
+    fn behind(self: &Arc<Self>, prefix: &[u8], from: u64, capacity: usize) -> Watcher {
+        Watcher {
+            cache: self.clone(),
+            prefix: Bytes::copy_from_slice(prefix),
+            position: from,
+            past: VecDeque::new(),
+            seat: None,
+            queue: Arc::new(Queue::new(capacity)),
+        }
+    }
+
+    /// Reads on for a watcher that is behind; once it has all there is, it gets a seat, and what comes is queued.
+    pub(crate) fn read_on(&self, watcher: &mut Watcher) -> Result<()> {
+        self.catch_up(&mut self.write(), watcher)
+    }
+
+    fn catch_up(&self, inner: &mut Inner, watcher: &mut Watcher) -> Result<()> {
+        if inner.closed {
+            return Err(StoreError::Closed);
+        }
+        inner.reaches(watcher.position)?;
+        for event in inner.ring.after(watcher.position) {
+            // A revision is read whole, for the position is one.
+            if watcher.past.len() >= PAGE_EVENTS && event.revision != watcher.position {
+                return Ok(());
+            }
+            watcher.position = event.revision;
+            if event.object.key.starts_with(&watcher.prefix) {
+                watcher.past.push_back(event.clone());
+            }
+        }
+        let id = inner.next;
+        inner.next += 1;
+        inner.watchers.insert(id, (watcher.prefix.clone(), watcher.queue.clone()));
+        watcher.seat = Some(id);
+        count(&self.metrics.watchers);
+        Ok(())
+    }
+
+    pub(crate) fn forget(&self, id: u64) {
+        if self.write().watchers.remove(&id).is_some() {
+            self.metrics.watchers.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// Looks at something while no commit is under way.
+    pub(crate) fn at_rest<T>(&self, look: impl FnOnce(u64) -> T) -> T {
+        let inner = self.read();
+        look(inner.revision)
     }
 }
