@@ -32,6 +32,13 @@ pub(crate) fn key(kind: Kind, namespace: Option<&str>, name: &str) -> String {
     prefix(kind, namespace) + name
 }
 
+/// The part of an object's key that all of its kind share.
+pub(crate) fn collection_of(key: &[u8]) -> Option<&[u8]> {
+    let rest = key.strip_prefix(ROOT.as_bytes())?;
+    let mut slashes = rest.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+    slashes.nth(1).map(|end| &rest[..end])
+}
+
 const METADATA: &[u8] = b"\"metadata\":{";
 const REVISION: &[u8] = b"\"resourceVersion\":\"";
 
@@ -185,5 +192,8 @@ mod tests {
         assert_eq!(key(Kind::Timer, Some("a"), "t"), "/registry/drover.dev/timers/a/t");
         assert_eq!(key(Kind::Node, None, "n"), "/registry/core/nodes/n");
         assert_eq!(prefix(Kind::Timer, None), "/registry/drover.dev/timers/");
+        assert_eq!(collection_of(b"/registry/core/nodes/n"), Some(&b"core/nodes"[..]));
+        assert_eq!(collection_of(b"/registry/drover.dev/timers/a/t"), Some(&b"drover.dev/timers"[..]));
+        assert_eq!(collection_of(b"/tombstones/tasks/a/t"), None);
     }
 }

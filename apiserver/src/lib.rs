@@ -21,6 +21,7 @@ mod metrics;
 mod objects;
 mod owners;
 mod patch;
+mod patience;
 mod pki;
 mod prepare;
 mod query;
