@@ -11,6 +11,7 @@ mod admission;
 mod discovery;
 mod error;
 mod fields;
+mod history;
 mod identity;
 mod invoke;
 mod json;

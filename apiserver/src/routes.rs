@@ -74,8 +74,9 @@ impl<'a> Target<'a> {
     }
 }
 
-fn json_answer(code: StatusCode, bytes: Bytes) -> Response {
-    (code, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response()
+fn json_answer(code: StatusCode, body: impl Into<Body>) -> Response {
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    (code, kind, body.into()).into_response()
 }
 
 fn object_answer(code: StatusCode, object: &Value, warnings: &[String]) -> Response {
@@ -179,6 +180,11 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
             Err(ApiError::method_not_allowed(&parts.method))
         } else if path == "/readyz" && server.is_stopping() {
             Err(ApiError::unavailable("the server is shutting down"))
+        } else if server.metrics().is_poisoned() {
+            // Whoever looks after the process is to start it again: only that tells what is on the disk.
+            Err(ApiError::unavailable(
+                "a write to the disk failed; the store takes none until the next start",
+            ))
         } else {
             Ok("ok".into_response())
         };

@@ -30,7 +30,7 @@ use crate::patience::{Activity, Answer, Patient, Underway};
 use crate::pki::{self, Pki, PkiError};
 use crate::sessions::{Bounds, Sessions};
 use crate::streams::Seat;
-use crate::{keys, routes, tombstones};
+use crate::{history, keys, routes, tombstones};
 
 /// How a server is set up.
 #[derive(Clone, Debug)]
@@ -163,6 +163,7 @@ impl Server {
             stop,
             tasks,
         }));
+        server.0.tasks.spawn(history::trim(server.0.objects.store.clone(), server.stopping()));
         server.0.tasks.spawn(tombstones::sweep(server.0.objects.clone(), server.stopping()));
         Ok(server)
     }

@@ -236,6 +236,11 @@ impl Engine {
         self.meta.revision
     }
 
+    /// The oldest revision that can be listed.
+    pub(crate) fn compacted(&self) -> u64 {
+        self.meta.compacted
+    }
+
     /// The state of the store.
     pub fn status(&self) -> Status {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());

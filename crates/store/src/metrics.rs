@@ -30,6 +30,8 @@ pub struct StoreMetrics {
     pub checkpoints: AtomicU64,
     /// Rows that compaction removed.
     pub compacted_rows: AtomicU64,
+    /// The oldest revision that can be listed.
+    pub compacted: AtomicU64,
     /// Open watches.
     pub watches: AtomicU64,
     /// Watches closed because they were slow.
