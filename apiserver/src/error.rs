@@ -119,13 +119,17 @@ impl ApiError {
         Self::new(410, "Expired", format!("too old resource version: {asked} ({oldest})"))
     }
 
-    pub(crate) fn expired_continue() -> Self {
-        Self::new(
+    /// `next` goes on from the same place with a newer state.
+    pub(crate) fn expired_continue(next: String) -> Self {
+        let mut error = Self::new(
             410,
             "Expired",
-            "The provided continue parameter is too old to display a consistent list result. Start the list again \
-             without it.",
-        )
+            "The provided continue parameter is too old to display a consistent list result. You can start a new list \
+             without the continue parameter, or use the continue token in this response to retrieve the remainder of \
+             the results. Continuing with the provided token results in an inconsistent list.",
+        );
+        error.0.metadata.insert("continue".into(), next.into());
+        error
     }
 
     pub(crate) fn from_the_future(asked: u64, current: u64) -> Self {

@@ -1,5 +1,6 @@
 //! Field selectors: a closed list of fields per kind, compared as text.
 
+use drover_types::selector::{FieldTerm, parse_fields};
 use drover_types::{Kind, Scope};
 use serde_json::Value;
 
@@ -7,14 +8,7 @@ use crate::error::ApiError;
 
 /// Requirements on fields, all of which must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct FieldSelector(Vec<Term>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Term {
-    path: String,
-    equal: bool,
-    value: String,
-}
+pub(crate) struct FieldSelector(Vec<FieldTerm>);
 
 fn supported(kind: Kind, path: &str) -> bool {
     if path == "metadata.name" || (path == "metadata.namespace" && kind.names().scope == Scope::Namespaced) {
@@ -59,23 +53,12 @@ fn supported(kind: Kind, path: &str) -> bool {
 
 impl FieldSelector {
     pub(crate) fn parse(kind: Kind, text: &str) -> Result<Self, ApiError> {
-        let mut terms = Vec::new();
-        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let (path, equal, value) = if let Some((path, value)) = part.split_once("!=") {
-                (path, false, value)
-            } else if let Some((path, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
-                (path, true, value)
-            } else {
-                return Err(ApiError::bad_request(format!(
-                    "invalid field selector {part:?}: expected field=value, field==value or field!=value"
-                )));
-            };
-            if !supported(kind, path) {
-                return Err(ApiError::bad_request(format!("field label not supported: {path}")));
-            }
-            terms.push(Term { path: path.into(), equal, value: value.into() });
+        let terms = parse_fields(text)
+            .map_err(|error| ApiError::bad_request(format!("invalid field selector {text:?}: {error}")))?;
+        match terms.iter().find(|term| !supported(kind, &term.path)) {
+            Some(term) => Err(ApiError::bad_request(format!("field label not supported: {}", term.path))),
+            None => Ok(Self(terms)),
         }
-        Ok(Self(terms))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

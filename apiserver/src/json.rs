@@ -11,11 +11,12 @@ pub(crate) struct Decoded {
     pub(crate) duplicates: Vec<String>,
 }
 
-/// Decodes a body. Nesting is bounded by serde_json (128).
+/// Decodes a body. Nesting is bounded by serde_json (128), values by `duplicate_keys`.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, ApiError> {
     let wrong = |error| ApiError::bad_request(format!("the body is not valid JSON: {error}"));
-    let value = serde_json::from_slice(bytes).map_err(wrong)?;
+    // This comes first, for it refuses what would be too much as a tree.
     let twice = duplicate_keys(bytes).map_err(wrong)?;
+    let value = serde_json::from_slice(bytes).map_err(wrong)?;
     Ok(Decoded { value, duplicates: twice.iter().map(ToString::to_string).collect() })
 }
 

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::{BufMut, Bytes, BytesMut};
 use drover_store::{ListOptions, Object, StoreError};
 use drover_types::Kind;
+use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -16,6 +18,11 @@ use crate::keys;
 use crate::labels::LabelSelector;
 use crate::objects::{Objects, store_error};
 use crate::query::{Match, Params};
+
+/// Bytes of objects on a page, whatever its limit: a client that asks for pages does so to have them small.
+const PAGE_BYTES: usize = 16 << 20;
+/// Bytes that are sent at once.
+const PIECE: usize = 64 << 10;
 
 /// What a list or watch is about.
 #[derive(Clone, Debug)]
@@ -66,8 +73,16 @@ impl Scope {
 #[derive(Serialize, Deserialize)]
 struct Continue {
     epoch: String,
-    revision: u64,
+    /// None to go on with how things are then.
+    revision: Option<u64>,
     after: String,
+}
+
+impl Continue {
+    fn encode(&self) -> String {
+        // Text and a number: this cannot fail.
+        BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
+    }
 }
 
 /// The objects of a scope as they were at one revision.
@@ -102,11 +117,19 @@ impl Objects {
                 items.pop();
             }
         }
-        Ok(Snapshot { items, revision, more, remaining })
+        let fit = if limit == 0 { items.len() } else { fitting(&items) };
+        let left = (items.len() - fit) as u64;
+        items.truncate(fit);
+        Ok(Snapshot { items, revision, more: more || left > 0, remaining: remaining + left })
+    }
+
+    /// The refusal of a `continue` that is too old, with one that goes on from there as things are now.
+    fn expired(&self, after: String) -> ApiError {
+        ApiError::expired_continue(Continue { epoch: self.epoch.clone(), revision: None, after }.encode())
     }
 
     /// GET of a collection.
-    pub(crate) fn list(&self, scope: &Scope, params: &Params) -> Result<Bytes, ApiError> {
+    pub(crate) fn list(&self, scope: &Scope, params: &Params) -> Result<Body, ApiError> {
         params.check_list()?;
         let epoch = &self.epoch;
         let limit = params.limit.unwrap_or(0);
@@ -118,22 +141,21 @@ impl Objects {
                     .and_then(|bytes| serde_json::from_slice(&bytes).ok())
                     .ok_or_else(|| ApiError::bad_request("continue key is not valid"))?;
                 if token.epoch != *epoch {
-                    return Err(ApiError::expired_continue());
+                    return Err(self.expired(token.after));
                 }
                 if !token.after.starts_with(&scope.prefix) {
                     return Err(ApiError::bad_request("continue key is not valid for this list"));
                 }
-                (Some(token.revision), Some(token.after))
+                (token.revision, Some(token.after))
             }
             None => (exact_revision(params, self.cache.revision())?, None),
         };
-        let continued = after.is_some();
-        let page = self.snapshot(scope, revision, after, limit).map_err(|error| match error {
-            StoreError::Compacted { .. } if continued => ApiError::expired_continue(),
+        let page = self.snapshot(scope, revision, after.clone(), limit).map_err(|error| match error {
+            StoreError::Compacted { .. } if after.is_some() => self.expired(after.unwrap_or_default()),
             StoreError::Compacted { compacted } => ApiError::expired(revision.unwrap_or(0), compacted),
             other => store_error(other),
         })?;
-        Ok(encode(scope, &page, epoch))
+        Ok(encode(scope, page, epoch))
     }
 }
 
@@ -151,32 +173,67 @@ fn exact_revision(params: &Params, current: u64) -> Result<Option<u64>, ApiError
     Ok(exact.then_some(asked))
 }
 
-fn encode(scope: &Scope, page: &Snapshot, epoch: &str) -> Bytes {
+/// How many of these, one at least, are not too much for a page.
+fn fitting(items: &[Arc<Object>]) -> usize {
+    let mut bytes = 0;
+    let within = |object: &&Arc<Object>| {
+        bytes += object.bytes.len();
+        bytes <= PAGE_BYTES
+    };
+    items.iter().take_while(within).count().max(items.len().min(1))
+}
+
+fn encode(scope: &Scope, page: Snapshot, epoch: &str) -> Body {
     let mut metadata = json!({"resourceVersion": page.revision.to_string()});
     if let (true, Some(last)) = (page.more, page.items.last()) {
-        let token = json!({
-            "epoch": epoch, "revision": page.revision, "after": String::from_utf8_lossy(&last.key),
-        });
-        metadata["continue"] = BASE64_URL_SAFE_NO_PAD.encode(token.to_string()).into();
+        let after = String::from_utf8_lossy(&last.key).into_owned();
+        let token = Continue { epoch: epoch.to_owned(), revision: Some(page.revision), after };
+        metadata["continue"] = token.encode().into();
         if scope.filter.is_empty() {
             metadata["remainingItemCount"] = page.remaining.into();
         }
     }
     let names = scope.kind.names();
-    let size: usize = page.items.iter().map(|object| object.bytes.len() + 1).sum();
-    let mut out = BytesMut::with_capacity(size + 256);
     let head = format!(
         "{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{metadata},\"items\":[",
         names.kind,
         scope.kind.api_version()
     );
-    out.put_slice(head.as_bytes());
-    for (index, object) in page.items.iter().enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
-        }
-        out.put_slice(&object.bytes);
+    let size: usize = page.items.iter().map(|object| object.bytes.len() + 1).sum();
+    let mut pieces =
+        Pieces { open: BytesMut::from(head.as_bytes()), items: page.items.into_iter(), begun: false };
+    if size <= PIECE {
+        let whole: Vec<Bytes> = pieces.collect();
+        return Body::from(whole.concat());
     }
-    out.put_slice(b"]}\n");
-    out.freeze()
+    pieces.open.reserve(PIECE);
+    Body::from_stream(stream::iter(pieces.map(Ok::<_, std::convert::Infallible>)))
+}
+
+/// The bytes of a list, a piece at a time: a list of everything costs pointers, not a copy of everything.
+struct Pieces {
+    open: BytesMut,
+    items: std::vec::IntoIter<Arc<Object>>,
+    begun: bool,
+}
+
+impl Iterator for Pieces {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        while self.open.len() < PIECE {
+            let Some(object) = self.items.next() else {
+                if std::mem::take(&mut self.begun) || !self.open.is_empty() {
+                    self.open.put_slice(b"]}\n");
+                }
+                break;
+            };
+            if std::mem::replace(&mut self.begun, true) {
+                self.open.put_u8(b',');
+            }
+            self.open.put_slice(&object.bytes);
+        }
+        let piece = self.open.split().freeze();
+        (!piece.is_empty()).then_some(piece)
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use drover_store::{CacheMetrics, StoreMetrics};
+use drover_store::{BATCH_BUCKETS, CacheMetrics, StoreMetrics};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -21,6 +21,14 @@ struct RequestLabels {
     code: u16,
 }
 
+/// Sizes of batches, and one more for all that are larger.
+const BATCHES: usize = BATCH_BUCKETS.len() + 1;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BatchLabels {
+    up_to: String,
+}
+
 /// A gauge, and where its value comes from.
 type Reading<T> = (Gauge, fn(&T) -> u64);
 
@@ -32,8 +40,9 @@ pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
     pub(crate) watches: Gauge,
     pub(crate) sessions: Counters,
-    store: [Reading<StoreMetrics>; 5],
-    cache: [Reading<CacheMetrics>; 4],
+    store: [Reading<StoreMetrics>; 13],
+    batches: [(Gauge, usize); BATCHES],
+    cache: [Reading<CacheMetrics>; 6],
     sources: (Arc<StoreMetrics>, Arc<CacheMetrics>),
 }
 
@@ -49,19 +58,37 @@ impl Metrics {
         };
         let connections = gauge("connections", "Connections open");
         let watches = gauge("watches", "Watches open");
-        let store_gauges: [Reading<StoreMetrics>; 5] = [
+        let store_gauges: [Reading<StoreMetrics>; 13] = [
             (gauge("store_commits", "Transactions committed"), |m| m.commits.load(Relaxed)),
             (gauge("store_conflicts", "Transactions refused by a guard"), |m| m.conflicts.load(Relaxed)),
-            (gauge("store_syncs", "Disk syncs"), |m| m.syncs.load(Relaxed)),
+            (gauge("store_syncs", "Commits to disk, each one sync of the log"), |m| m.syncs.load(Relaxed)),
+            (gauge("store_batched", "Transactions in all batches"), |m| m.batched.load(Relaxed)),
+            (gauge("store_checkpoints", "Times the log was moved"), |m| m.checkpoints.load(Relaxed)),
+            (gauge("store_log_bytes", "Bytes of the log"), |m| m.log_bytes.load(Relaxed)),
+            (gauge("store_dropped_pages", "Pages of the log lost to a crash"), |m| {
+                m.dropped_pages.load(Relaxed)
+            }),
+            (gauge("store_poisoned", "1 once a failed write ended writing"), |m| m.poisoned.load(Relaxed)),
             (gauge("store_disk_full", "Writes refused for want of space"), |m| m.disk_full.load(Relaxed)),
             (gauge("store_compacted_rows", "Rows let go by compaction"), |m| m.compacted_rows.load(Relaxed)),
+            (gauge("store_compacted", "Oldest revision that can be listed"), |m| m.compacted.load(Relaxed)),
+            (gauge("store_watches", "Watches of the store"), |m| m.watches.load(Relaxed)),
+            (gauge("store_slow_closes", "Of them, closed for being slow"), |m| m.slow_closes.load(Relaxed)),
         ];
-        let cache_gauges: [Reading<CacheMetrics>; 4] = [
+        let cache_gauges: [Reading<CacheMetrics>; 6] = [
             (gauge("cache_objects", "Objects live"), |m| m.objects.load(Relaxed)),
             (gauge("cache_object_bytes", "Bytes of them"), |m| m.object_bytes.load(Relaxed)),
+            (gauge("cache_ring_events", "Events kept for resuming"), |m| m.ring_events.load(Relaxed)),
             (gauge("cache_delivered", "Events handed to watchers"), |m| m.delivered.load(Relaxed)),
+            (gauge("cache_watchers", "Watchers open"), |m| m.watchers.load(Relaxed)),
             (gauge("cache_slow_closes", "Watchers closed for being slow"), |m| m.slow_closes.load(Relaxed)),
         ];
+        let sizes = Family::<BatchLabels, Gauge>::default();
+        registry.register("store_batches", "Commits, by how many transactions they held", sizes.clone());
+        let batches = std::array::from_fn(|index| {
+            let size = BATCH_BUCKETS.get(index).map_or("more".to_owned(), ToString::to_string);
+            (sizes.get_or_create(&BatchLabels { up_to: size }).clone(), index)
+        });
         let sessions = Counters::register(&mut registry);
         Self {
             registry,
@@ -70,6 +97,7 @@ impl Metrics {
             connections,
             watches,
             store: store_gauges,
+            batches,
             cache: cache_gauges,
             sources: (store, cache),
         }
@@ -87,10 +115,18 @@ impl Metrics {
         self.requests.get_or_create(&RequestLabels { resource, method, code }).inc();
     }
 
+    /// Whether the store takes no more writes.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.sources.0.poisoned.load(Relaxed) > 0
+    }
+
     pub(crate) fn encode(&self) -> Result<String, std::fmt::Error> {
         let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         for (gauge, read) in &self.store {
             set(gauge, read(&self.sources.0));
+        }
+        for (gauge, index) in &self.batches {
+            set(gauge, self.sources.0.batches[*index].load(Relaxed));
         }
         for (gauge, read) in &self.cache {
             set(gauge, read(&self.sources.1));

@@ -1,9 +1,10 @@
 //! Objects in the store: the verbs that write, with optimistic concurrency, and reads of one object.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use drover_store::{Cache, Object, Store, StoreError, Txn, TxnOutcome};
+use drover_store::{Cache, Object, Op, Store, StoreError, Txn, TxnOutcome};
 use drover_types::{FieldError, Kind, Scope};
 use drover_world::World;
 use serde_json::{Value, json};
@@ -18,6 +19,9 @@ use crate::{keys, owners, started, tombstones};
 
 /// How often a write that did not name a version is tried again after another one came first.
 pub(crate) const ATTEMPTS: usize = 8;
+
+/// The largest object as it is stored, its status included: an event of it has to fit into a line of a client.
+const MAX_OBJECT: usize = 3 << 20;
 
 /// Where one object is, or is to be.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +142,7 @@ impl Objects {
             let error = FieldError::forbidden("spec.paramValues".into(), detail);
             return Err(ApiError::invalid(kind, &name, &[error]));
         }
+        owners::refuse_unreachable(at, &value)?;
         let object = self.insert(at, value, &[], params.dry_run).await?;
         Ok(Written { object, warnings, created: true })
     }
@@ -171,7 +176,25 @@ impl Objects {
         Err(ApiError::conflict(at.kind, at.name))
     }
 
+    /// Runs a transaction. It changes at most one object of a kind, for all its changes share a revision, and a watch
+    /// resumes from one; and none that is too large for those who read it.
     pub(crate) async fn commit(&self, txn: Txn) -> Result<TxnOutcome, ApiError> {
+        let mut kinds = BTreeSet::new();
+        for op in &txn.ops {
+            let Some(kind) = keys::collection_of(op.key()) else { continue };
+            if !kinds.insert(kind) {
+                return Err(ApiError::new(
+                    500,
+                    "InternalError",
+                    "one transaction changes two objects of a kind",
+                ));
+            }
+            if let Op::Put { value, .. } = op
+                && value.len() > MAX_OBJECT
+            {
+                return Err(ApiError::too_large(MAX_OBJECT));
+            }
+        }
         self.store.txn(txn).await.map_err(store_error)
     }
 
@@ -269,20 +292,25 @@ impl Objects {
             let next = with_revision(next, old.revision);
             let written = |object| Written { object, warnings: warnings.clone(), created: false };
             let goes = prepare::is_deleting(&next) && !prepare::is_held(at.kind, &next);
+            let mut txn = Txn::new().when(at.key(), old.revision);
+            let owners = |object| prepare::metadata(object).get("ownerReferences").cloned();
+            if owners(&next) != owners(&old.object) {
+                owners::refuse_unreachable(at, &next)?;
+                // Two who make a circle at once, each with half of it: the second meets the first's revision.
+                for (key, revision) in owners::refuse_cycle(self, at, &next)? {
+                    txn = txn.when(key, revision);
+                }
+            }
+            started::refuse_late_edit(self, at, &old.object, &next)?;
             if params.dry_run || (next == old.object && !goes) {
                 return Ok(written(next));
             }
-            if prepare::metadata(&next).get("ownerReferences")
-                != prepare::metadata(&old.object).get("ownerReferences")
-            {
-                owners::refuse_cycle(self, at, &next)?;
-            }
-            started::refuse_late_edit(self, at, &old.object, &next)?;
-            let txn = Txn::new().when(at.key(), old.revision);
+            // The end of a deletion makes room.
+            let txn = if prepare::is_deleting(&next) { txn.making_room() } else { txn };
             let txn = if goes { self.remove(at, &next, txn) } else { txn.put(at.key(), keys::encode(&next)) };
             match self.commit(txn).await? {
                 TxnOutcome::Committed { revision } => return Ok(written(with_revision(next, revision))),
-                TxnOutcome::Conflict { .. } if wanted.revision.is_some() => break,
+                TxnOutcome::Conflict { key, .. } if wanted.revision.is_some() && key == at.key() => break,
                 TxnOutcome::Conflict { .. } => {}
             }
         }
@@ -316,7 +344,7 @@ impl Objects {
                 }
             }
             let held = prepare::is_held(at.kind, &next);
-            let txn = Txn::new().when(at.key(), old.revision);
+            let txn = Txn::new().when(at.key(), old.revision).making_room();
             let txn = match (held, next == old.object) {
                 (true, true) => return Ok(Deleted::Held(next)),
                 (true, false) => txn.put(at.key(), keys::encode(&next)),

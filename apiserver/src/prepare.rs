@@ -165,6 +165,10 @@ pub(crate) fn replace(kind: Kind, part: Part, old: &Value, body: Value) -> Resul
                     None => members.remove("status"),
                 };
             }
+            // A manifest of a namespace has no spec. What is in the namespace is held by it until the end.
+            if kind == Kind::Namespace && !is_deleting(old) {
+                next["spec"] = old.get("spec").cloned().unwrap_or_else(|| json!({}));
+            }
             let mut meta = metadata(old).clone();
             for member in CLIENT_METADATA {
                 match next.get("metadata").and_then(|metadata| metadata.get(member)) {

@@ -101,7 +101,9 @@ impl Params {
             "watch" => self.watch = flag(name, &value)?,
             "allowWatchBookmarks" => self.bookmarks = flag(name, &value)?,
             "sendInitialEvents" => self.send_initial_events = flag(name, &value)?,
-            "timeoutSeconds" if given => self.timeout = Some(Duration::from_secs(number(name, &value)?)),
+            "timeoutSeconds" if given => {
+                self.timeout = Some(number(name, &value)?).filter(|n| *n > 0).map(Duration::from_secs);
+            }
             "dryRun" if given => match value.as_str() {
                 "All" => self.dry_run = true,
                 _ => return Err(ApiError::bad_request(format!("dryRun: {value:?} is not \"All\""))),

@@ -24,6 +24,8 @@ use crate::{discovery, invoke, sessions, streams};
 
 /// The largest body.
 pub const MAX_BODY: usize = 3 << 20;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// What a path names.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,8 +74,9 @@ impl<'a> Target<'a> {
     }
 }
 
-fn json_answer(code: StatusCode, bytes: Bytes) -> Response {
-    (code, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response()
+fn json_answer(code: StatusCode, body: impl Into<Body>) -> Response {
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    (code, kind, body.into()).into_response()
 }
 
 fn object_answer(code: StatusCode, object: &Value, warnings: &[String]) -> Response {
@@ -98,7 +101,10 @@ pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, 
     if declared.is_some_and(|length| length > MAX_BODY as u64) {
         return Err(ApiError::too_large(MAX_BODY));
     }
-    match Limited::new(body, MAX_BODY).collect().await {
+    let Ok(read) = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await else {
+        return Err(ApiError::new(408, "Timeout", "the body of the request did not arrive in time"));
+    };
+    match read {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large(MAX_BODY)),
         Err(error) => Err(ApiError::bad_request(format!("the body could not be read: {error}"))),
@@ -174,6 +180,11 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
             Err(ApiError::method_not_allowed(&parts.method))
         } else if path == "/readyz" && server.is_stopping() {
             Err(ApiError::unavailable("the server is shutting down"))
+        } else if server.metrics().is_poisoned() {
+            // Whoever looks after the process is to start it again: only that tells what is on the disk.
+            Err(ApiError::unavailable(
+                "a write to the disk failed; the store takes none until the next start",
+            ))
         } else {
             Ok("ok".into_response())
         };
@@ -250,7 +261,10 @@ async fn collection(
     params: &Params,
 ) -> Result<Response, ApiError> {
     let objects = server.objects();
+    // Across namespaces there is nothing but reading.
+    let everywhere = target.namespace.is_none() && target.kind.names().scope == KindScope::Namespaced;
     match parts.method {
+        _ if everywhere && parts.method != Method::GET => Err(ApiError::method_not_allowed(&parts.method)),
         Method::GET if params.watch || wants_websocket(&parts.headers) => {
             let scope = Scope::new(target.kind, target.namespace, params)?;
             watch(server, parts, scope, params).await

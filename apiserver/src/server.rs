@@ -1,17 +1,20 @@
 //! The server as a value: started over a store, then given connections.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{Request, State};
+use axum::body::Body;
 use drover_store::{Cache, CacheOptions, Store, StoreError};
 use drover_wire::JoinResponse;
 use drover_world::{RealDisk, World};
+use http::StatusCode;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -23,10 +26,11 @@ use crate::error::ApiError;
 use crate::identity::{self, AdminError, Tokens};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
+use crate::patience::{Activity, Answer, Patient, Underway};
 use crate::pki::{self, Pki, PkiError};
 use crate::sessions::{Bounds, Sessions};
 use crate::streams::Seat;
-use crate::{keys, routes, tombstones};
+use crate::{history, keys, routes, tombstones};
 
 /// How a server is set up.
 #[derive(Clone, Debug)]
@@ -122,8 +126,8 @@ impl Server {
         world: World,
         options: ServerOptions,
     ) -> Result<Self, StartError> {
-        let decorate = CacheOptions::new(|_, revision, value| keys::decorate(value, revision));
-        let cache = Cache::attach(&*store, keys::ROOT, decorate).await?;
+        let encode = CacheOptions::new(|kind, revision, value| keys::encoded(kind, value, revision));
+        let cache = Cache::attach(&*store, keys::ROOT, encode).await?;
         let epoch = store.status().await?.epoch.to_string();
         let names = pki::leaf_names(&options.advertise);
         let pki = Pki::open(&RealDisk, &options.data_dir, names, world.clock.now())?;
@@ -159,6 +163,7 @@ impl Server {
             stop,
             tasks,
         }));
+        server.0.tasks.spawn(history::trim(server.0.objects.store.clone(), server.stopping()));
         server.0.tasks.spawn(tombstones::sweep(server.0.objects.clone(), server.stopping()));
         Ok(server)
     }
@@ -215,18 +220,12 @@ impl Server {
 
     pub(crate) fn watch_seat(&self) -> Result<Seat, ApiError> {
         match self.0.watches.clone().try_acquire_owned() {
-            Ok(permit) => Ok(Seat::new(self.0.metrics.watches.clone(), permit)),
+            Ok(permit) => Ok(Seat::new(self.0.metrics.watches.clone(), permit, self.0.tasks.token())),
             Err(_) => Err(ApiError::too_many(format!(
                 "too many watches: this server holds {} at most",
                 self.0.options.max_watches
             ))),
         }
-    }
-
-    /// The server as an axum router.
-    pub fn router(&self) -> Router {
-        let answer = |State(server): State<Self>, request: Request| routes::handle(server, request);
-        Router::new().fallback(answer).with_state(self.clone())
     }
 
     /// Tells every stream and connection to end.
@@ -249,8 +248,12 @@ impl Server {
             .timer(TokioTimer::new())
             .max_concurrent_streams(256)
             .max_header_list_size(64 << 10)
+            .max_send_buf_size(64 << 10)
             .keep_alive_interval(Duration::from_secs(30));
-        let service = TowerToHyperService::new(self.router());
+        let activity = Arc::new(Activity::default());
+        let io = Patient::new(io, activity.clone(), self.0.options.handshake_timeout);
+        let server = self.clone();
+        let service = service_fn(move |request| server.clone().answer(request, activity.begin()));
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
@@ -268,6 +271,22 @@ impl Server {
             tracing::debug!(error = %error, "a connection ended badly");
         }
         self.0.metrics.connections.dec();
+    }
+
+    async fn answer(
+        self,
+        request: hyper::Request<Incoming>,
+        underway: Underway,
+    ) -> Result<hyper::Response<Answer>, Infallible> {
+        let (parts, body) = routes::handle(self, request.map(Body::new)).await.into_parts();
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            underway.for_good();
+            return Ok(hyper::Response::from_parts(
+                parts,
+                Answer::new(body, Arc::<Activity>::default().begin()),
+            ));
+        }
+        Ok(hyper::Response::from_parts(parts, Answer::new(body, underway)))
     }
 
     /// Accepts TLS connections until [`Server::stop`], then lets open requests end.
@@ -323,6 +342,8 @@ impl Server {
             Ok((tcp, _)) => {
                 // Small answers must not wait for an acknowledgement; without it they are slower, not wrong.
                 let _ = tcp.set_nodelay(true);
+                // A peer that is gone without a word is noticed, also where nothing is to be sent to it.
+                let _ = keep_alive(&tcp);
                 Some((permit, tcp))
             }
             Err(error) => {
@@ -333,4 +354,12 @@ impl Server {
             }
         }
     }
+}
+
+/// Half a minute of silence, then three probes ten seconds apart.
+fn keep_alive(tcp: &tokio::net::TcpStream) -> rustix::io::Result<()> {
+    sockopt::set_socket_keepalive(tcp, true)?;
+    sockopt::set_tcp_keepidle(tcp, Duration::from_secs(30))?;
+    sockopt::set_tcp_keepintvl(tcp, Duration::from_secs(10))?;
+    sockopt::set_tcp_keepcnt(tcp, 3)
 }

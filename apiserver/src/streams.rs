@@ -10,20 +10,22 @@ use http::{HeaderValue, header};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::watch::{Begun, QUEUE, error_event};
 
-/// A watch's share of the bound on watches.
+/// A watch's share of the bound on watches, held until its client has all of it. A server that stops waits for it.
 #[derive(Debug)]
 pub(crate) struct Seat {
     gauge: Gauge,
     _permit: OwnedSemaphorePermit,
+    _tracked: TaskTrackerToken,
 }
 
 impl Seat {
-    pub(crate) fn new(gauge: Gauge, permit: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(gauge: Gauge, permit: OwnedSemaphorePermit, tracked: TaskTrackerToken) -> Self {
         gauge.inc();
-        Self { gauge, _permit: permit }
+        Self { gauge, _permit: permit, _tracked: tracked }
     }
 }
 
@@ -33,7 +35,7 @@ impl Drop for Seat {
     }
 }
 
-fn start(begun: Begun, seat: Seat, stop: CancellationToken) -> mpsc::Receiver<Bytes> {
+fn start(begun: Begun, stop: CancellationToken) -> mpsc::Receiver<Bytes> {
     let (out, lines) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
         match begun {
@@ -41,15 +43,14 @@ fn start(begun: Begun, seat: Seat, stop: CancellationToken) -> mpsc::Receiver<By
             // The channel is empty: this waits for nobody, and a client that went needs nothing.
             Begun::Failed(status) => drop(out.send(error_event(&status)).await),
         }
-        drop(seat);
     });
     lines
 }
 
 pub(crate) fn over_http(begun: Begun, seat: Seat, stop: CancellationToken) -> Response {
-    let lines = start(begun, seat, stop);
-    let body = stream::unfold(lines, |mut lines| async {
-        lines.recv().await.map(|line| (Ok::<_, std::convert::Infallible>(line), lines))
+    let lines = start(begun, stop);
+    let body = stream::unfold((lines, seat), |(mut lines, seat)| async {
+        lines.recv().await.map(|line| (Ok::<_, std::convert::Infallible>(line), (lines, seat)))
     });
     let mut response = Response::new(Body::from_stream(body));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -64,10 +65,17 @@ pub(crate) fn over_websocket(
 ) -> Response {
     // Nothing that a client sends here means anything, so there is no room for it.
     upgrade
-        .max_message_size(4096)
-        .max_frame_size(4096)
-        .on_upgrade(move |socket| pump(socket, start(begun, seat, stop)))
+        .read_buffer_size(READ_BUFFER)
+        .max_message_size(READ_BUFFER)
+        .max_frame_size(READ_BUFFER)
+        .on_upgrade(move |socket| async move {
+            pump(socket, start(begun, stop)).await;
+            drop(seat);
+        })
 }
+
+/// Nothing long comes from a client; and there may be thousands of them.
+const READ_BUFFER: usize = 4096;
 
 async fn pump(mut socket: WebSocket, mut lines: mpsc::Receiver<Bytes>) {
     loop {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use drover_store::{Event, EventKind, Object, StoreError, Watcher};
 use drover_types::Status;
 use serde_json::json;
@@ -12,7 +14,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::ApiError;
-use crate::list::Scope;
+use crate::keys;
+use crate::list::{Filter, Scope};
 use crate::objects::{Objects, store_error};
 use crate::query::Params;
 
@@ -44,19 +47,9 @@ pub(crate) enum Begun {
     Failed(Box<Status>),
 }
 
-fn event(kind: &str, object: &[u8]) -> Bytes {
-    let mut out = BytesMut::with_capacity(object.len() + 40);
-    out.put_slice(b"{\"type\":\"");
-    out.put_slice(kind.as_bytes());
-    out.put_slice(b"\",\"object\":");
-    out.put_slice(object);
-    out.put_slice(b"}\n");
-    out.freeze()
-}
-
 pub(crate) fn error_event(status: &Status) -> Bytes {
     // A Status is made of text and numbers, so it always encodes.
-    event("ERROR", &serde_json::to_vec(status).unwrap_or_default())
+    keys::line("ERROR", &serde_json::to_vec(status).unwrap_or_default())
 }
 
 /// A revision from the future is one of a store that was restored since: the client has to list again.
@@ -112,7 +105,7 @@ impl Stream {
         let work = async {
             for object in std::mem::take(&mut self.initial) {
                 if self.scope.filter.admits(&object.bytes) {
-                    out.send(event("ADDED", &object.bytes)).await.ok()?;
+                    out.send(keys::added(&object)).await.ok()?;
                 }
             }
             if self.initial_end {
@@ -126,7 +119,7 @@ impl Stream {
                     change = self.source.next() => match change {
                         Ok(change) => {
                             self.revision = change.revision;
-                            if let Some(event) = self.change(&change) {
+                            if let Some(event) = told(&self.scope.filter, &change) {
                                 out.send(event).await.ok()?;
                             }
                         }
@@ -169,23 +162,73 @@ impl Stream {
             "metadata": {"resourceVersion": revision.to_string()},
         });
         if initial_end {
-            object["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+            let empty = json!({
+                "kind": format!("{}List", self.scope.kind.names().kind),
+                "apiVersion": self.scope.kind.api_version(), "metadata": {}, "items": [],
+            });
+            object["metadata"]["annotations"] = json!({
+                "k8s.io/initial-events-end": "true",
+                // Clients of two years ago make their list of this.
+                "kubernetes.io/initial-events-list-blueprint": BASE64_STANDARD.encode(empty.to_string()),
+            });
         }
-        event("BOOKMARK", object.to_string().as_bytes())
+        keys::line("BOOKMARK", object.to_string().as_bytes())
+    }
+}
+
+/// The line for a change, if the client is to see one.
+fn told(filter: &Filter, change: &Event) -> Option<Bytes> {
+    let before = change.previous.as_ref().is_some_and(|previous| filter.admits(&previous.bytes));
+    let after = change.kind != EventKind::Deleted && filter.admits(&change.object.bytes);
+    let object = &change.object;
+    Some(match (before, after) {
+        // What every watcher without selectors is told, and most others: the cache's own bytes.
+        (false, true) if change.kind == EventKind::Created => object.event.clone(),
+        (true, true) => object.event.clone(),
+        (true, false) if change.kind == EventKind::Deleted => object.event.clone(),
+        (false, true) => keys::line("ADDED", &object.bytes),
+        // It left the selection: its last state in it, at the revision at which it went.
+        (true, false) => {
+            let last = change.previous.as_ref()?;
+            keys::line("DELETED", &keys::at_revision(&last.bytes, change.revision))
+        }
+        (false, false) => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use drover_types::Kind;
+
+    use super::*;
+
+    fn changed(kind: EventKind, stored: &[u8], revision: u64, previous: Option<Arc<Object>>) -> Event {
+        let drover_store::Encoded { bytes, event } = keys::encoded(kind, stored, revision);
+        let key = Bytes::from_static(b"/registry/drover.dev/timers/default/t");
+        let object = Object { key, mod_revision: revision, create_revision: 1, bytes, event };
+        Event { revision, kind, object: Arc::new(object), previous }
     }
 
-    /// The event for a change, if the client is to see one.
-    fn change(&self, change: &Event) -> Option<Bytes> {
-        let filter = &self.scope.filter;
-        let before = change.previous.as_ref().is_some_and(|previous| filter.admits(&previous.bytes));
-        let after = change.kind != EventKind::Deleted && filter.admits(&change.object.bytes);
-        let kind = match (before, after) {
-            (false, true) => "ADDED",
-            (true, true) => "MODIFIED",
-            // Also one that only left the selection: its last state as the client may see it.
-            (true, false) => "DELETED",
-            (false, false) => return None,
+    #[test]
+    fn an_event_is_the_caches_own_bytes_for_every_watcher() {
+        let scope = |selector: &str| {
+            let params = Params { label_selector: selector.into(), ..Params::default() };
+            Scope::new(Kind::Timer, Some("default"), &params).unwrap()
         };
-        Some(event(kind, &change.object.bytes))
+        let on = br#"{"metadata":{"labels":{"on":"yes"}}}"#;
+        let created = changed(EventKind::Created, on, 1, None);
+        let modified = changed(EventKind::Modified, on, 2, Some(created.object.clone()));
+        let off = br#"{"metadata":{"labels":{"on":"no"}}}"#;
+        let left = changed(EventKind::Modified, off, 3, Some(modified.object.clone()));
+        for selector in ["", "on=yes"] {
+            for event in [&created, &modified] {
+                let told = told(&scope(selector).filter, event).unwrap();
+                assert_eq!(told.as_ptr(), event.object.event.as_ptr(), "{selector:?}");
+            }
+        }
+        let gone = told(&scope("on=yes").filter, &left).unwrap();
+        let expected =
+            r#"{"type":"DELETED","object":{"metadata":{"resourceVersion":"3","labels":{"on":"yes"}}}}"#;
+        assert_eq!(gone, format!("{expected}\n"));
     }
 }

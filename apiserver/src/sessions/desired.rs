@@ -140,6 +140,7 @@ fn material(reference: &MaterialRef, object: &Object) -> Option<Material> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use serde_json::json;
 
     use super::*;
@@ -150,6 +151,7 @@ mod tests {
             mod_revision: revision,
             create_revision: 1,
             bytes: value.to_string().into(),
+            event: Bytes::new(),
         })
     }
 

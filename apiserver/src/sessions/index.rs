@@ -302,7 +302,9 @@ impl Index {
             return None;
         }
         let mut held = Sent::default();
-        for assigned in self.of_node(node).filter(|assigned| assigned.content <= revision) {
+        let (before, since): (Vec<_>, Vec<_>) =
+            self.of_node(node).partition(|assigned| assigned.content <= revision);
+        for assigned in before {
             held.assignments.insert(assigned.uid.clone(), assigned.content);
             for reference in &assigned.references {
                 let known = self.materials.get(reference).map(|object| object.mod_revision);
@@ -310,8 +312,12 @@ impl Index {
                 held.materials.insert(reference.clone(), exact.unwrap_or(0));
             }
         }
-        let since = self.log.get(node).into_iter().flatten().filter(|past| past.revision > revision);
-        for past in since {
+        // What an Assignment names that was changed since, it may have named before: the log has what it named no more.
+        for reference in since.into_iter().flat_map(|assigned| &assigned.references) {
+            held.materials.entry(reference.clone()).or_insert(0);
+        }
+        let gone = self.log.get(node).into_iter().flatten().filter(|past| past.revision > revision);
+        for past in gone {
             held.assignments.extend(past.removed.iter().map(|uid| (uid.clone(), 0)));
             for reference in &past.references {
                 held.materials.entry(reference.clone()).or_insert(0);

@@ -48,6 +48,7 @@ impl World {
             mod_revision: self.revision,
             create_revision: created,
             bytes: text.into(),
+            event: bytes::Bytes::new(),
         });
         let kind = if previous.is_some() { EventKind::Modified } else { EventKind::Created };
         self.live.insert(key, object.clone());
@@ -187,6 +188,21 @@ fn full(world: &World, node: &str) -> Agent {
     let mut agent = Agent::default();
     agent.store(plan(None, &world.index.view(node)));
     agent
+}
+
+#[test]
+fn a_secret_deleted_in_an_absence_is_dropped_also_where_what_named_it_was_changed() {
+    let mut world = World::new();
+    world.assign("a2", "a2-1", &["s"], 0);
+    world.secret("s", 0);
+    let mut agent = full(&world, "a");
+    assert_eq!(agent.materials.len(), 1);
+    world.delete(Watched::Secrets, "s");
+    world.assign("a2", "a2-1", &["s", "s"], 0);
+    let held = world.index.held_at("a", agent.revision).unwrap();
+    agent.store(plan(Some(&held), &world.index.view("a")));
+    assert_eq!(agent, full(&world, "a"));
+    assert_eq!(agent.materials.len(), 0);
 }
 
 proptest! {

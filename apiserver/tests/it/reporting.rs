@@ -70,7 +70,7 @@ fn agent_run(assignment: &Value, name: &str, uid: &str) -> ReportItem {
         "spec": {
             "nodeName": assignment["spec"]["nodeName"], "assignmentRef": assignment["metadata"]["name"],
         },
-        "status": {"phase": "Succeeded"},
+        "status": {"phase": "Succeeded", "exitCode": 0},
     });
     ReportItem::Run { object }
 }

@@ -141,7 +141,7 @@ impl Error {
     /// Whether the same request may go through later without a change. Says nothing about whether it already did.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Api(error) => matches!(error.status.code, 408 | 429 | 500 | 502 | 503 | 504),
+            Self::Api(error) => matches!(error.status.code, 408 | 429 | 500 | 502 | 503 | 504 | 507),
             Self::Dial(_) | Self::Broken(_) | Self::WebSocket(_) | Self::Deadline(_) => true,
             Self::Decode(_) | Self::Encode(_) | Self::TooLarge { .. } | Self::Request(_) => false,
         }

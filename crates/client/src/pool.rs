@@ -11,8 +11,8 @@ use tokio::time::Instant;
 pub(crate) type Sender = SendRequest<Full<Bytes>>;
 
 const MAX_IDLE: usize = 8;
-/// Shorter than any sensible server keeps an idle connection.
-const IDLE_FOR: Duration = Duration::from_secs(30);
+/// Shorter than the ten seconds for which the server waits for the head of the next request.
+const IDLE_FOR: Duration = Duration::from_secs(8);
 
 #[derive(Default)]
 pub(crate) struct Pool {

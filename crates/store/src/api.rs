@@ -12,7 +12,7 @@ use crate::{Result, StoreMetrics, Watch};
 pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;
 
 /// One live key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KeyValue {
     /// The key.
     pub key: Bytes,
@@ -34,7 +34,7 @@ pub struct Compare {
 }
 
 /// One change a [`Txn`] makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Op {
     /// Sets the key, whether or not it exists.
     Put {
@@ -172,7 +172,7 @@ pub struct Change {
 }
 
 /// What happened to a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum ChangeKind {
     /// It was put.
     Put {
@@ -224,6 +224,10 @@ pub trait Observer: Send + Sync + 'static {
 ///
 /// Revisions are one strictly rising `u64` over all keys; each transaction that changes something takes one. A
 /// future of [`Store::txn`] that is dropped does not take its transaction back.
+///
+/// All changes of a transaction share its revision, and who follows resumes from a revision. So a transaction must not
+/// change two keys that one follower is told of one by one, or a follower cut off between the two misses the second:
+/// the server changes at most one object of a kind in a transaction.
 pub trait Store: Send + Sync + 'static {
     /// Runs a transaction. When it answers `Committed`, the change is on disk and every observer has seen it.
     fn txn(&self, txn: Txn) -> BoxFuture<'_, Result<TxnOutcome>>;

@@ -2,7 +2,7 @@
 //! up to date before it answers the committer, so a reader of the cache sees every write it knows of.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fmt,
     ops::Bound,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic::Ordering::Relaxed},
@@ -13,18 +13,27 @@ use tokio::sync::watch;
 
 use crate::{
     CacheMetrics, ChangeKind, Commit, Event, EventKind, KeyValue, ListOptions, Object, Observer, Result,
-    Store, StoreError, Watcher, metrics::count, queue::Queue, ring::Ring, writer::value_of,
+    Store, StoreError, metrics::count, queue::Queue, ring::Ring, writer::value_of,
 };
 
-/// Makes the bytes to serve from a key, the revision and the stored value. Called once for each revision of an
-/// object, on the writer's thread: quick, and without a panic.
-pub type Decorate = Arc<dyn Fn(&[u8], u64, &Bytes) -> Bytes + Send + Sync>;
+/// What is served of one object at one revision.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// The object.
+    pub bytes: Bytes,
+    /// The event that brought it to this revision. Both may be parts of one buffer.
+    pub event: Bytes,
+}
+
+/// Makes the bytes to serve from the stored value, the revision, and what happened to the object then. Called once for
+/// each revision of an object, on the writer's thread: quick, and without a panic.
+pub type Encode = Arc<dyn Fn(EventKind, u64, &Bytes) -> Encoded + Send + Sync>;
 
 /// How a cache is set up.
 #[derive(Clone)]
 pub struct CacheOptions {
     /// Makes the bytes to serve.
-    pub decorate: Decorate,
+    pub encode: Encode,
     /// Events kept for watchers that resume and lists at a revision.
     pub ring_events: usize,
     /// Bytes of those events.
@@ -33,8 +42,8 @@ pub struct CacheOptions {
 
 impl CacheOptions {
     /// The default bounds.
-    pub fn new(decorate: impl Fn(&[u8], u64, &Bytes) -> Bytes + Send + Sync + 'static) -> Self {
-        Self { decorate: Arc::new(decorate), ring_events: 20_000, ring_bytes: 64 << 20 }
+    pub fn new(encode: impl Fn(EventKind, u64, &Bytes) -> Encoded + Send + Sync + 'static) -> Self {
+        Self { encode: Arc::new(encode), ring_events: 20_000, ring_bytes: 64 << 20 }
     }
 }
 
@@ -66,16 +75,16 @@ pub struct Cache {
     options: CacheOptions,
     inner: RwLock<Inner>,
     revision: watch::Sender<u64>,
-    metrics: Arc<CacheMetrics>,
+    pub(crate) metrics: Arc<CacheMetrics>,
 }
 
-struct Inner {
-    revision: u64,
-    closed: bool,
+pub(crate) struct Inner {
+    pub(crate) revision: u64,
+    pub(crate) closed: bool,
     objects: BTreeMap<Bytes, Arc<Object>>,
-    ring: Ring,
-    watchers: HashMap<u64, (Bytes, Arc<Queue<Event>>)>,
-    next: u64,
+    pub(crate) ring: Ring,
+    pub(crate) watchers: BTreeMap<u64, (Bytes, Arc<Queue<Event>>)>,
+    pub(crate) next: u64,
 }
 
 impl Cache {
@@ -86,7 +95,7 @@ impl Cache {
             closed: false,
             objects: BTreeMap::new(),
             ring: Ring::new(options.ring_events, options.ring_bytes),
-            watchers: HashMap::new(),
+            watchers: BTreeMap::new(),
             next: 0,
         };
         Arc::new(Self {
@@ -109,11 +118,11 @@ impl Cache {
         Ok(cache)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Inner> {
         self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Inner> {
         self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -172,63 +181,14 @@ impl Cache {
     }
 
     fn make(&self, found: &KeyValue) -> Arc<Object> {
-        Arc::new(Object {
-            key: found.key.clone(),
-            mod_revision: found.mod_revision,
-            create_revision: found.create_revision,
-            bytes: (self.options.decorate)(&found.key, found.mod_revision, &found.value),
-        })
-    }
-
-    /// Follows the objects under a prefix from after revision `from`. At most `capacity` events wait for the
-    /// watcher beyond those it resumes with.
-    pub fn watch(self: &Arc<Self>, prefix: &[u8], from: u64, capacity: usize) -> Result<Watcher> {
-        self.start(&mut self.write(), prefix, from, capacity)
-    }
-
-    /// A snapshot, and a watcher that goes on exactly where it ends.
-    pub fn snapshot_and_watch(
-        self: &Arc<Self>,
-        prefix: &[u8],
-        capacity: usize,
-    ) -> Result<(u64, Vec<Arc<Object>>, Watcher)> {
-        let mut inner = self.write();
-        let (revision, items) = (inner.revision, inner.under(prefix, None).cloned().collect());
-        let watcher = self.start(&mut inner, prefix, revision, capacity)?;
-        Ok((revision, items, watcher))
-    }
-
-    fn start(
-        self: &Arc<Self>,
-        inner: &mut Inner,
-        prefix: &[u8],
-        from: u64,
-        capacity: usize,
-    ) -> Result<Watcher> {
-        if inner.closed {
-            return Err(StoreError::Closed);
-        }
-        inner.reaches(from)?;
-        let past =
-            inner.ring.after(from).filter(|event| event.object.key.starts_with(prefix)).cloned().collect();
-        let queue = Arc::new(Queue::new(capacity));
-        let id = inner.next;
-        inner.next += 1;
-        inner.watchers.insert(id, (Bytes::copy_from_slice(prefix), queue.clone()));
-        count(&self.metrics.watchers);
-        Ok(Watcher { cache: self.clone(), id, past, queue })
-    }
-
-    pub(crate) fn forget(&self, id: u64) {
-        if self.write().watchers.remove(&id).is_some() {
-            self.metrics.watchers.fetch_sub(1, Relaxed);
-        }
-    }
-
-    /// Looks at something while no commit is under way.
-    pub(crate) fn at_rest<T>(&self, look: impl FnOnce(u64) -> T) -> T {
-        let inner = self.read();
-        look(inner.revision)
+        let kind = if found.mod_revision == found.create_revision {
+            EventKind::Created
+        } else {
+            EventKind::Modified
+        };
+        let Encoded { bytes, event } = (self.options.encode)(kind, found.mod_revision, &found.value);
+        let KeyValue { key, mod_revision, create_revision, .. } = found.clone();
+        Arc::new(Object { key, mod_revision, create_revision, bytes, event })
     }
 
     fn measure(&self, inner: &Inner) {
@@ -238,7 +198,7 @@ impl Cache {
 }
 
 impl Inner {
-    fn reaches(&self, revision: u64) -> Result<()> {
+    pub(crate) fn reaches(&self, revision: u64) -> Result<()> {
         if revision < self.ring.floor {
             return Err(StoreError::Compacted { compacted: self.ring.floor });
         }
@@ -248,7 +208,11 @@ impl Inner {
         Ok(())
     }
 
-    fn under<'a>(&'a self, prefix: &'a [u8], after: Option<&[u8]>) -> impl Iterator<Item = &'a Arc<Object>> {
+    pub(crate) fn under<'a>(
+        &'a self,
+        prefix: &'a [u8],
+        after: Option<&[u8]>,
+    ) -> impl Iterator<Item = &'a Arc<Object>> {
         let start = match after {
             Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),
@@ -310,19 +274,22 @@ impl Observer for Cache {
             .iter()
             .filter(|change| change.key.starts_with(&self.prefix))
             .map(|change| {
-                let object = Object {
-                    key: change.key.clone(),
-                    mod_revision: commit.revision,
-                    create_revision: change.create_revision,
-                    bytes: (self.options.decorate)(&change.key, commit.revision, value_of(&change.kind)),
+                let kind = match change.kind {
+                    ChangeKind::Delete { .. } => EventKind::Deleted,
+                    ChangeKind::Put { .. } if change.create_revision == commit.revision => EventKind::Created,
+                    ChangeKind::Put { .. } => EventKind::Modified,
                 };
-                (matches!(change.kind, ChangeKind::Delete { .. }), Arc::new(object))
+                let (key, create_revision) = (change.key.clone(), change.create_revision);
+                let Encoded { bytes, event } =
+                    (self.options.encode)(kind, commit.revision, value_of(&change.kind));
+                let object = Object { key, mod_revision: commit.revision, create_revision, bytes, event };
+                (kind, Arc::new(object))
             })
             .collect();
         let mut inner = self.write();
         let mut events = Vec::with_capacity(made.len());
-        for (deleted, object) in made {
-            let previous = if deleted {
+        for (kind, object) in made {
+            let previous = if kind == EventKind::Deleted {
                 inner.objects.remove(&object.key)
             } else {
                 self.metrics.object_bytes.fetch_add(object.bytes.len() as u64, Relaxed);
@@ -331,11 +298,6 @@ impl Observer for Cache {
             if let Some(previous) = &previous {
                 self.metrics.object_bytes.fetch_sub(previous.bytes.len() as u64, Relaxed);
             }
-            let kind = match (deleted, &previous) {
-                (true, _) => EventKind::Deleted,
-                (false, None) => EventKind::Created,
-                (false, Some(_)) => EventKind::Modified,
-            };
             events.push(Event { revision: commit.revision, kind, object, previous });
         }
         inner.revision = commit.revision;
@@ -367,7 +329,7 @@ impl Observer for Cache {
     fn closed(&self) {
         let mut inner = self.write();
         inner.closed = true;
-        for (_, (_, queue)) in inner.watchers.drain() {
+        for (_, queue) in std::mem::take(&mut inner.watchers).into_values() {
             queue.close(StoreError::Closed);
             self.metrics.watchers.fetch_sub(1, Relaxed);
         }

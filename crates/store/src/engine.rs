@@ -4,29 +4,14 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use crate::{
     Commit, KeyValue, ListOptions, OpenError, Options, Page, Result, Status, StoreError, Txn, TxnOutcome,
-    error::is_fatal_error,
-    file, read,
-    reserve::Reserve,
-    schema::Meta,
-    write::{self, ROW_BYTES},
+    error::is_fatal_error, file, read, reserve::Reserve, schema::Meta, torn, upkeep, write,
 };
-
-/// Rows removed, and pages given back, in one step of [`Engine::maintain`].
-const STEP_ROWS: i64 = 512;
-const STEP_PAGES: i64 = 256;
-/// The same on a full disk, where the log of a step has to fit into what was kept back.
-const FULL_STEP: (i64, i64) = (16, 16);
-/// Free pages kept for the next writes.
-const SPARE_PAGES: i64 = 64;
-/// How long a writer waits for those who read the log.
-const RESTART_WAIT: Duration = Duration::from_millis(100);
 
 /// What [`Engine::apply`] did.
 #[derive(Debug)]
@@ -40,20 +25,21 @@ pub struct Applied {
 /// A store on one connection, used by one thread at a time.
 #[derive(Debug)]
 pub struct Engine {
-    conn: Connection,
-    path: PathBuf,
-    options: Options,
-    meta: Meta,
+    pub(crate) conn: Connection,
+    pub(crate) path: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) meta: Meta,
     /// Bytes of rows that only the past shows.
-    history: u64,
+    pub(crate) history: u64,
     /// Whether rows may be left that a compaction let go of.
-    garbage: bool,
+    pub(crate) garbage: bool,
     /// Whether pages may be left to give back.
-    spare: bool,
+    pub(crate) spare: bool,
     poisoned: Option<Arc<str>>,
-    reserve: Reserve,
+    pub(crate) reserve: Reserve,
     /// Commits that waited for a sync of the log.
-    syncs: u64,
+    pub(crate) syncs: u64,
+    dropped: u64,
 }
 
 impl Engine {
@@ -62,6 +48,8 @@ impl Engine {
         let path = path.as_ref().to_path_buf();
         let kept_back = if options.vfs.is_some() { 0 } else { options.reserve_bytes };
         let reserve = file::beside(&path, "-reserve");
+        let written =
+            if options.vfs.is_some() { Ok(0) } else { torn::frames_written(&file::beside(&path, "-wal")) };
         let conn = match file::open(&path, &options) {
             // SQLite wants a little space of its own before it reads.
             Err(OpenError::DiskFull { .. }) if std::fs::remove_file(&reserve).is_ok() => {
@@ -72,9 +60,9 @@ impl Engine {
         let damaged =
             |error: StoreError| OpenError::Corrupt { path: path.clone(), detail: error.to_string() };
         let meta = Meta::load(&conn).map_err(damaged)?;
-        let history = past_bytes(&conn).map_err(damaged)?;
+        let history = upkeep::past_bytes(&conn).map_err(damaged)?;
         let reserve = Reserve::new(reserve, kept_back);
-        Ok(Self {
+        let mut engine = Self {
             conn,
             path,
             options,
@@ -85,7 +73,26 @@ impl Engine {
             poisoned: None,
             reserve,
             syncs: 0,
-        })
+            dropped: 0,
+        };
+        let (kept, _) = engine
+            .log_frames()
+            .map_err(|error| OpenError::Corrupt { path: engine.path.clone(), detail: error.to_string() })?;
+        // That it cannot be read is an error of the open itself, if it matters.
+        engine.dropped = written.unwrap_or(0).saturating_sub(kept);
+        if engine.dropped > 0 {
+            let (revision, pages) = (engine.meta.revision, engine.dropped);
+            tracing::warn!(
+                path = %engine.path.display(), revision, pages,
+                "the log ended in a write that a crash cut off, or was damaged: it was dropped from there on"
+            );
+        }
+        Ok(engine)
+    }
+
+    /// Pages at the end of the log that could not be used when it was opened.
+    pub fn dropped_pages(&self) -> u64 {
+        self.dropped
     }
 
     /// Leaves the log to another connection to move into the database.
@@ -141,7 +148,7 @@ impl Engine {
         Ok(applied)
     }
 
-    fn writable(&self) -> Result<()> {
+    pub(crate) fn writable(&self) -> Result<()> {
         match &self.poisoned {
             Some(reason) => Err(StoreError::Poisoned { reason: reason.clone() }),
             None => Ok(()),
@@ -149,7 +156,7 @@ impl Engine {
     }
 
     /// Runs `change` in one transaction of the database, kept when it says so.
-    fn write(&mut self, change: impl FnOnce(&Connection) -> Result<bool>) -> Result<()> {
+    pub(crate) fn write(&mut self, change: impl FnOnce(&Connection) -> Result<bool>) -> Result<()> {
         let conn = &self.conn;
         let done = (|| {
             conn.execute_batch("BEGIN IMMEDIATE")?;
@@ -196,7 +203,7 @@ impl Engine {
     }
 
     /// An error of the disk ends writing: after a failed sync nobody knows what is on it.
-    fn judge(&mut self, error: StoreError) -> StoreError {
+    pub(crate) fn judge(&mut self, error: StoreError) -> StoreError {
         if !is_fatal_error(&error) && self.conn.is_autocommit() {
             return error;
         }
@@ -229,6 +236,11 @@ impl Engine {
         self.meta.revision
     }
 
+    /// The oldest revision that can be listed.
+    pub(crate) fn compacted(&self) -> u64 {
+        self.meta.compacted
+    }
+
     /// The state of the store.
     pub fn status(&self) -> Status {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
@@ -254,131 +266,6 @@ impl Engine {
         }
         Ok(())
     }
-
-    /// One small step of what keeps the history bounded: trims it when it is due, removes some rows, gives some
-    /// pages back. Says how many rows went, and whether there is more to do.
-    pub fn maintain(&mut self) -> Result<(u64, bool)> {
-        self.writable()?;
-        let (rows_at_once, pages_at_once) = if self.is_full() { FULL_STEP } else { (STEP_ROWS, STEP_PAGES) };
-        if self.is_full() {
-            self.restart_log()?;
-        }
-        let due = self.due()?;
-        if due > self.meta.compacted || self.garbage {
-            let meta = Meta { compacted: due.max(self.meta.compacted), ..self.meta };
-            let moved = meta != self.meta;
-            let (mut rows, mut bytes) = (0, 0);
-            self.write(|conn| {
-                for sql in [REMOVE_REPLACED, REMOVE_DELETED] {
-                    let mut statement = conn.prepare_cached(sql)?;
-                    let mut gone = statement.query(params![meta.compacted as i64, rows_at_once])?;
-                    while let Some(row) = gone.next()? {
-                        rows += 1;
-                        bytes += row.get::<_, i64>(0)? as u64 + ROW_BYTES;
-                    }
-                }
-                if moved {
-                    meta.save(conn)?;
-                }
-                Ok(rows > 0 || moved)
-            })?;
-            self.meta = meta;
-            self.history = self.history.saturating_sub(bytes);
-            self.garbage = rows > 0;
-            self.spare |= rows > 0;
-            return Ok((rows, true));
-        }
-        if self.spare {
-            let free = file::number(&self.conn, "freelist_count")?;
-            if free > SPARE_PAGES {
-                let pages = (free - SPARE_PAGES).min(pages_at_once);
-                file::set(&self.conn, &format!("incremental_vacuum({pages})"))
-                    .map_err(|error| self.judge(error))?;
-                self.syncs += 1;
-                return Ok((0, true));
-            }
-            self.spare = false;
-        }
-        if self.is_full() {
-            // The file shrinks when the log that says so is moved into it.
-            self.restart_log()?;
-            self.reserve.take();
-        }
-        Ok((0, false))
-    }
-
-    /// The revision history should begin at by the options; trimmed late, so that a step has something to do.
-    fn due(&self) -> Result<u64> {
-        let (keep, Meta { revision, compacted, .. }) = (self.options.keep_revisions, self.meta);
-        let mut due = compacted;
-        if self.is_full() {
-            // The past goes before the present does.
-            return Ok(revision);
-        }
-        if revision - compacted > keep.saturating_add(keep / 10) {
-            due = revision - keep;
-        }
-        if self.history > self.options.keep_bytes + self.options.keep_bytes / 10 {
-            let mut statement = self.conn.prepare_cached(
-                "SELECT superseded, length(key) + length(value) FROM kv INDEXED BY kv_superseded
-                 WHERE superseded > ?1 ORDER BY superseded LIMIT ?2",
-            )?;
-            let mut rows = statement.query(params![due as i64, STEP_ROWS])?;
-            let mut left = self.history;
-            while let Some(row) = rows.next()? {
-                if left <= self.options.keep_bytes {
-                    break;
-                }
-                due = due.max(row.get::<_, i64>(0)? as u64);
-                left = left.saturating_sub(row.get::<_, i64>(1)? as u64 + ROW_BYTES);
-            }
-        }
-        Ok(due)
-    }
-
-    /// Moves the log into the database as far as no reader stands in the way; never waits for one.
-    pub fn checkpoint(&mut self) -> Result<()> {
-        file::set(&self.conn, "wal_checkpoint(PASSIVE)").map_err(|error| self.judge(error))
-    }
-
-    /// Moves the whole log into the database, so that the next commit starts it over. Waits a moment for those who
-    /// read; says whether all was done.
-    pub(crate) fn restart_log(&mut self) -> Result<bool> {
-        self.conn.busy_timeout(RESTART_WAIT)?;
-        // On a full disk the log gives its own space back too.
-        let how = if self.is_full() { "TRUNCATE" } else { "RESTART" };
-        let sql = format!("PRAGMA wal_checkpoint({how})");
-        let done = self.conn.query_row(&sql, [], |row| row.get::<_, i64>(0));
-        self.conn.busy_timeout(file::BUSY_WAIT)?;
-        match done {
-            Ok(busy) => Ok(busy == 0),
-            Err(error) => Err(self.judge(error.into())),
-        }
-    }
-
-    /// Pages in the log, and how many of them are in the database too.
-    pub(crate) fn log_frames(&self) -> Result<(u64, u64)> {
-        let mut statement = self.conn.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
-        let count = |found: i64| u64::try_from(found).unwrap_or(0);
-        Ok(statement.query_row([], |row| Ok((count(row.get(1)?), count(row.get(2)?))))?)
-    }
-}
-
-const REMOVE_REPLACED: &str = "DELETE FROM kv WHERE id IN
-    (SELECT id FROM kv INDEXED BY kv_superseded WHERE superseded <= ?1 ORDER BY superseded LIMIT ?2)
-    RETURNING length(key) + length(value)";
-const REMOVE_DELETED: &str = "DELETE FROM kv WHERE id IN
-    (SELECT id FROM kv INDEXED BY kv_deleted WHERE value IS NULL AND revision <= ?1 LIMIT ?2)
-    RETURNING length(key)";
-
-fn past_bytes(conn: &Connection) -> Result<u64> {
-    let bytes: i64 = conn.query_row(
-        "SELECT coalesce(sum(length(key) + coalesce(length(value), 0) + ?1), 0) FROM kv
-         WHERE superseded IS NOT NULL OR value IS NULL",
-        [ROW_BYTES as i64],
-        |row| row.get(0),
-    )?;
-    Ok(bytes as u64)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 mod api;
 mod cache;
 mod checkpoint;
+mod debug;
 mod engine;
 mod error;
 mod file;
@@ -26,6 +27,8 @@ mod reserve;
 mod ring;
 mod schema;
 mod sqlite;
+mod torn;
+mod upkeep;
 mod watch;
 mod watcher;
 mod write;
@@ -35,7 +38,7 @@ pub use api::{
     BoxFuture, Change, ChangeKind, Commit, Compare, KeyValue, ListOptions, Observer, Op, Page, Status, Store,
     Txn, TxnOutcome,
 };
-pub use cache::{Cache, CacheOptions, CachePage, Decorate};
+pub use cache::{Cache, CacheOptions, CachePage, Encode, Encoded};
 pub use engine::{Applied, Engine};
 pub use error::{OpenError, StoreError};
 pub use metrics::{BATCH_BUCKETS, CacheMetrics, StoreMetrics};

@@ -22,12 +22,16 @@ pub struct StoreMetrics {
     pub disk_full: AtomicU64,
     /// 1 once a failed write has ended writing.
     pub poisoned: AtomicU64,
+    /// Pages at the end of the log that a crash left unusable, found at the last opening.
+    pub dropped_pages: AtomicU64,
     /// Bytes of the log.
     pub log_bytes: AtomicU64,
     /// Times the log was moved into the database.
     pub checkpoints: AtomicU64,
     /// Rows that compaction removed.
     pub compacted_rows: AtomicU64,
+    /// The oldest revision that can be listed.
+    pub compacted: AtomicU64,
     /// Open watches.
     pub watches: AtomicU64,
     /// Watches closed because they were slow.

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;
 
 /// One object at one revision. Its bytes were made once; whoever holds it shares them.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Object {
     /// The key.
     pub key: Bytes,
@@ -13,8 +13,10 @@ pub struct Object {
     pub mod_revision: u64,
     /// The revision that created the key.
     pub create_revision: u64,
-    /// What the cache's `Decorate` made of the value.
+    /// What the cache's `Encode` made of the value.
     pub bytes: Bytes,
+    /// What it made of the event that brought the object to this revision.
+    pub event: Bytes,
 }
 
 /// What happened to an object.
@@ -84,5 +86,5 @@ impl Ring {
 }
 
 fn weight(event: &Event) -> usize {
-    event.object.bytes.len() + event.object.key.len()
+    event.object.event.len().max(event.object.bytes.len()) + event.object.key.len()
 }

@@ -5,7 +5,7 @@ use std::{
     fs::DirBuilder,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     thread::JoinHandle,
 };
 
@@ -53,6 +53,7 @@ impl SqliteStore {
             .leave_log()
             .map_err(|error| OpenError::Corrupt { path: path.clone(), detail: error.to_string() })?;
         let metrics = Arc::new(StoreMetrics::default());
+        metrics.dropped_pages.store(engine.dropped_pages(), Relaxed);
         let hub = Arc::new(Hub::new(engine.revision(), metrics.clone()));
         let checkpointer = Checkpointer::start(&path, &options, metrics.clone(), lock.clone())?;
         let readers = Arc::new(Readers::start(&path, &options, &lock)?);

@@ -158,6 +158,7 @@ impl Writer {
         self.log.grown(&mut self.engine);
         let done = self.engine.maintain();
         self.metrics.syncs.store(self.engine.syncs(), Relaxed);
+        self.metrics.compacted.store(self.engine.compacted(), Relaxed);
         if let Some(reason) = self.engine.poisoned()
             && self.metrics.poisoned.swap(1, Relaxed) == 0
         {

@@ -129,10 +129,9 @@ pub struct FieldTerm {
 
 /// Reads `metadata.name=a,status.phase!=Running`. Which paths a kind has is for the server to say.
 pub fn parse_fields(text: &str) -> Result<Vec<FieldTerm>, SelectorError> {
-    if text.trim().is_empty() {
-        return Ok(Vec::new());
-    }
+    // As in Kubernetes, where nothing stands between two commas nothing is meant.
     text.split(',')
+        .filter(|part| !part.trim().is_empty())
         .map(|part| {
             let (path, equal, value) = if let Some((path, value)) = part.split_once("!=") {
                 (path, false, value)

@@ -5,12 +5,16 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use drover_store::{Cache, CacheOptions, EventKind, ListOptions, Store, StoreError, Txn};
+use bytes::Bytes;
+use drover_store::{Cache, CacheOptions, Encoded, EventKind, ListOptions, Store, StoreError, Txn};
 
 use super::{open, put};
 
 fn plain() -> CacheOptions {
-    CacheOptions::new(|_, revision, value| [&value[..], format!("@{revision}").as_bytes()].concat().into())
+    CacheOptions::new(|kind, revision, value| {
+        let bytes: Bytes = [&value[..], format!("@{revision}").as_bytes()].concat().into();
+        Encoded { event: format!("{kind:?} {bytes:?}").into(), bytes }
+    })
 }
 
 #[tokio::test]
@@ -40,7 +44,7 @@ async fn bytes_are_made_once_and_shared_by_all() {
         let made = made.clone();
         CacheOptions::new(move |_, _, value| {
             made.fetch_add(1, Relaxed);
-            value.clone()
+            Encoded { bytes: value.clone(), event: value.clone() }
         })
     };
     let cache = Cache::attach(&store, "", options).await.unwrap();
@@ -48,7 +52,9 @@ async fn bytes_are_made_once_and_shared_by_all() {
     put(&store, "k", "v").await;
     let held = cache.get(b"k").unwrap();
     for watcher in &mut watchers {
-        assert!(Arc::ptr_eq(&watcher.next().await.unwrap().object, &held));
+        let event = watcher.next().await.unwrap();
+        assert!(Arc::ptr_eq(&event.object, &held));
+        assert_eq!(event.object.event.as_ptr(), held.event.as_ptr());
     }
     let found = store.get(b"k").await.unwrap().unwrap();
     assert!(Arc::ptr_eq(&cache.object(&found), &held));
@@ -67,6 +73,7 @@ async fn events_say_what_was_and_what_is() {
     let mut seen = Vec::new();
     while let Some(event) = watcher.try_next().unwrap() {
         let previous = event.previous.map(|object| object.bytes.clone());
+        assert_eq!(event.object.event, format!("{:?} {:?}", event.kind, event.object.bytes));
         seen.push((event.revision, event.kind, event.object.bytes.clone(), previous));
     }
     assert_eq!(
@@ -127,6 +134,40 @@ async fn a_slow_watcher_is_closed_and_stalls_nobody() {
 }
 
 #[tokio::test]
+async fn who_follows_from_far_behind_is_not_cut_off_while_it_catches_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let cache = Cache::attach(&store, "", CacheOptions { ring_events: 2000, ..plain() }).await.unwrap();
+    let write = |index: u64| Txn::new().put("k", index.to_string()).put("other", "v");
+    for index in 0..600 {
+        store.txn(write(index)).await.unwrap();
+    }
+    let mut watcher = cache.watch(b"k", 0, 2).unwrap();
+    let mut lazy = cache.watch(b"k", 0, 2).unwrap();
+    // More than its queue takes, while it reads what was before.
+    for index in 600..700 {
+        store.txn(write(index)).await.unwrap();
+    }
+    assert_eq!(watcher.bookmark(), None);
+    for index in 0..700 {
+        assert_eq!(watcher.next().await.unwrap().revision, index + 1);
+    }
+    assert_eq!(watcher.bookmark(), Some(700));
+    store.txn(write(700)).await.unwrap();
+    assert_eq!(watcher.next().await.unwrap().revision, 701);
+    // One that does not read at all loses what it waits for, not the server its memory.
+    for index in 701..2000 {
+        store.txn(write(index)).await.unwrap();
+    }
+    let ended = loop {
+        if let Err(error) = lazy.next().await {
+            break error;
+        }
+    };
+    assert!(matches!(ended, StoreError::Compacted { .. }), "{ended:?}");
+}
+
+#[tokio::test]
 async fn an_old_revision_is_served_while_the_ring_has_it_and_refused_after() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
@@ -174,8 +215,10 @@ async fn a_watcher_resumes_across_a_restart_of_the_store() {
 async fn a_broken_decoration_closes_its_watchers_and_loses_no_write() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let options =
-        CacheOptions::new(|_, _, value| if value == "bad" { panic!("as told") } else { value.clone() });
+    let options = CacheOptions::new(|_, _, value| match &value[..] {
+        b"bad" => panic!("as told"),
+        _ => Encoded { bytes: value.clone(), event: value.clone() },
+    });
     let cache = Cache::attach(&store, "", options).await.unwrap();
     let mut watcher = cache.watch(b"", 0, 8).unwrap();
     let answer = store.txn(Txn::new().put("k", "bad")).await;

@@ -4,6 +4,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Stdio},
+    sync::atomic::Ordering::Relaxed,
 };
 
 use drover_store::{ListOptions, Store};
@@ -86,7 +87,35 @@ async fn a_torn_log_loses_its_tail_only() {
         }
         assert_eq!(copy.status().await.unwrap().revision, items.len() as u64);
         kept.push(items.len());
+        let dropped = copy.metrics().dropped_pages.load(Relaxed);
+        // A cut between two commits leaves no trace.
+        assert!(
+            if torn == 0 { dropped == 0 } else { dropped > 0 || torn > 5000 },
+            "{torn}: {dropped} dropped"
+        );
     }
     assert_eq!(kept[0], 8);
     assert!(kept.is_sorted_by(|more, fewer| more >= fewer) && kept[1] < 8, "{kept:?}");
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_the_log_loses_what_comes_after_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    for index in 0..8 {
+        put(&store, &format!("k/{index}"), "value").await;
+    }
+    let names = ["store.db", "store.db-wal"];
+    let files = names.map(|name| std::fs::read(dir.path().join(name)).unwrap());
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::write(copy.path().join(names[0]), &files[0]).unwrap();
+    let mut log = files[1].clone();
+    let middle = log.len() / 2;
+    log[middle] ^= 1;
+    std::fs::write(copy.path().join(names[1]), log).unwrap();
+    let copy = open(copy.path());
+    let items = copy.list(b"", ListOptions::default()).await.unwrap().items;
+    assert!(!items.is_empty() && items.len() < 8);
+    assert!(items.iter().all(|item| item.value == "value"));
+    assert!(copy.metrics().dropped_pages.load(Relaxed) > 0);
 }

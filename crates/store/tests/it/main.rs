@@ -2,6 +2,7 @@
 
 mod cache;
 mod crash;
+mod eio;
 mod file;
 mod full;
 mod log;
