@@ -108,21 +108,21 @@ pub(crate) struct Patient<T> {
     activity: Arc<Activity>,
     /// For the first request to come.
     first: Duration,
-    heard: Instant,
+    since: Instant,
     silence: Option<Pin<Box<Sleep>>>,
     stuck: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T> Patient<T> {
     pub(crate) fn new(io: T, activity: Arc<Activity>, first: Duration) -> Self {
-        Self { io, activity, first, heard: Instant::now(), silence: None, stuck: None }
+        Self { io, activity, first, since: Instant::now(), silence: None, stuck: None }
     }
 
     fn check_silence(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         loop {
             let now = Instant::now();
             let end = match self.activity.patience(self.first) {
-                Some(patience) => self.heard.max(self.activity.ended().unwrap_or(self.heard)) + patience,
+                Some(patience) => self.activity.ended().unwrap_or(self.since) + patience,
                 None => now + IDLE,
             };
             if now >= end {
@@ -152,13 +152,8 @@ impl<T> Patient<T> {
 impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<Result<()>> {
         match Pin::new(&mut self.io).poll_read(cx, buf) {
-            Poll::Ready(done) => {
-                // Bytes alone are no request: one at a time they would keep the place for ever.
-                if self.activity.begun.load(Relaxed) {
-                    self.heard = Instant::now();
-                }
-                Poll::Ready(done)
-            }
+            // Bytes alone are no request: one at a time, or as answers to pings, they would keep the place for ever.
+            Poll::Ready(done) => Poll::Ready(done),
             Poll::Pending => self.check_silence(cx).map(Err),
         }
     }

@@ -4,6 +4,7 @@ mod agents;
 mod cluster;
 mod joining;
 mod laws;
+mod limits;
 mod reading;
 mod reporting;
 mod steering;
