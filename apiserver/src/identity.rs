@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use drover_store::{Store, Txn};
+use bytes::Bytes;
+use drover_store::{Cache, CacheOptions, Encoded, Store, StoreError, Txn};
 use drover_world::{Disk, World};
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::ApiError;
 use crate::objects::store_error;
@@ -20,6 +22,8 @@ use crate::pki::hex;
 
 /// Where tokens lie: outside of what a watch can show.
 const PREFIX: &str = "/tokens/";
+/// How often those whose time is over are looked for.
+const SWEEP: std::time::Duration = std::time::Duration::from_secs(3600);
 /// No token is longer.
 const MAX_TOKEN: usize = 512;
 
@@ -70,11 +74,34 @@ struct Record {
 #[derive(Clone)]
 pub(crate) struct Tokens {
     pub(crate) store: Arc<dyn Store>,
+    /// The records, in memory: every request asks.
+    pub(crate) held: Arc<Cache>,
     pub(crate) world: World,
     /// SHA-256 of the CA.
     pub(crate) pin: String,
     /// SHA-256 of the controller's token, in hex.
     pub(crate) controller: String,
+}
+
+/// All records, kept up to date.
+pub(crate) async fn records(store: &dyn Store) -> Result<Arc<Cache>, StoreError> {
+    let as_stored = CacheOptions::new(|_, _, value| Encoded { bytes: value.clone(), event: Bytes::new() });
+    // Nobody follows them.
+    Cache::attach(store, PREFIX, CacheOptions { ring_events: 0, ..as_stored }).await
+}
+
+/// Sweeps tokens now and then, until the server stops.
+pub(crate) async fn sweep(tokens: Tokens, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(SWEEP) => {}
+        }
+        if let Err(error) = tokens.sweep().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "tokens were not swept");
+        }
+    }
 }
 
 /// Makes a controller's token: the token, and what [`Tokens`] keeps of it.
@@ -151,12 +178,27 @@ impl Tokens {
             return Ok(Role::Controller);
         }
         let key = format!("{PREFIX}{sha256}");
-        let held =
-            self.store.get(key.as_bytes()).await.map_err(store_error)?.ok_or_else(ApiError::unauthorized)?;
-        let record: Record = serde_json::from_slice(&held.value).map_err(|e| ApiError::internal(&e))?;
+        let held = self.held.get(key.as_bytes()).ok_or_else(ApiError::unauthorized)?;
+        let record: Record = serde_json::from_slice(&held.bytes).map_err(|e| ApiError::internal(&e))?;
         let same = bool::from(record.sha256.as_bytes().ct_eq(sha256.as_bytes()));
         let alive = record.expires.is_none_or(|expires| self.world.clock.now() < expires);
         if same && alive { Ok(record.role) } else { Err(ApiError::unauthorized()) }
+    }
+
+    /// Removes the records of tokens whose time is over; how many those were.
+    pub(crate) async fn sweep(&self) -> Result<usize, ApiError> {
+        let now = self.world.clock.now();
+        let mut gone = 0;
+        for held in self.held.snapshot(PREFIX.as_bytes()).1 {
+            let expires =
+                serde_json::from_slice::<Record>(&held.bytes).ok().and_then(|record| record.expires);
+            if expires.is_some_and(|expires| expires <= now) {
+                let txn = Txn::new().when(held.key.clone(), held.mod_revision).delete(held.key.clone());
+                self.store.txn(txn).await.map_err(store_error)?;
+                gone += 1;
+            }
+        }
+        Ok(gone)
     }
 
     /// The administrator's token: read from `admin.token` in the data directory, or made and written there.
@@ -197,4 +239,48 @@ pub enum AdminError {
     /// The store refused it.
     #[error("cannot store the administrator's token")]
     Store(#[from] ApiError),
+}
+
+#[cfg(test)]
+mod tests {
+    use drover_store::{Options, SqliteStore};
+    use drover_world::{Clock, SystemClock};
+
+    use super::*;
+
+    struct At(Timestamp);
+
+    impl Clock for At {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+        fn boottime(&self) -> std::time::Duration {
+            SystemClock.boottime()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_expired_token_opens_nothing_and_is_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path(), Options::new(|| 1)).unwrap());
+        let held = records(&*store).await.unwrap();
+        let start = SystemClock.now();
+        let tokens = |after: i64| Tokens {
+            store: store.clone(),
+            held: held.clone(),
+            world: World { clock: Arc::new(At(start + after.seconds())), ..World::system() },
+            pin: String::new(),
+            controller: String::new(),
+        };
+        let role = || Role::Admin { name: "a".into() };
+        let short = tokens(0).create(role(), Some(60)).await.unwrap();
+        let lasting = tokens(0).create(role(), None).await.unwrap();
+        assert_eq!(tokens(59).identify(&short).await.unwrap(), role());
+        let refused = tokens(60).identify(&short).await.unwrap_err();
+        assert_eq!((refused.code(), refused.status().message.as_str()), (401, "Unauthorized"));
+        assert_eq!(tokens(59).sweep().await.unwrap(), 0);
+        assert_eq!(tokens(60).sweep().await.unwrap(), 1);
+        assert!(tokens(0).identify(&short).await.is_err());
+        assert_eq!(tokens(60).identify(&lasting).await.unwrap(), role());
+    }
 }

@@ -132,7 +132,9 @@ impl Server {
         let names = pki::leaf_names(&options.advertise);
         let pki = Pki::open(&RealDisk, &options.data_dir, names, world.clock.now())?;
         let (controller_token, controller) = identity::controller_token(&world);
-        let tokens = Tokens { store: store.clone(), world: world.clone(), pin: pki.pin().into(), controller };
+        let held = identity::records(&*store).await?;
+        let (pin, world_of) = (pki.pin().to_owned(), world.clone());
+        let tokens = Tokens { store: store.clone(), held, world: world_of, pin, controller };
         let admin_token = tokens.admin(&RealDisk, &options.data_dir).await?;
         let metrics = Metrics::new(store.metrics(), cache.metrics());
         let objects = Objects { store, cache, world, epoch };
@@ -163,6 +165,7 @@ impl Server {
             stop,
             tasks,
         }));
+        server.0.tasks.spawn(identity::sweep(server.0.tokens.clone(), server.stopping()));
         server.0.tasks.spawn(history::trim(server.0.objects.store.clone(), server.stopping()));
         server.0.tasks.spawn(tombstones::sweep(server.0.objects.clone(), server.stopping()));
         Ok(server)
