@@ -438,3 +438,26 @@ impl Wanted {
 pub(crate) fn to_bytes(object: &Value) -> Bytes {
     object.to_string().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use drover_store::{CacheOptions, Options, SqliteStore};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_transaction_changes_one_object_of_a_kind_and_none_that_is_too_large() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(dir.path(), Options::new(|| 1)).unwrap());
+        let encode = CacheOptions::new(|kind, revision, value| keys::encoded(kind, value, revision));
+        let cache = Cache::attach(&*store, keys::ROOT, encode).await.unwrap();
+        let objects = Objects { store, cache, world: World::system(), epoch: String::new() };
+        let key = |kind, name| keys::key(kind, Some("default"), name);
+        let two_kinds = Txn::new().put(key(Kind::Run, "a"), "{}").put(key(Kind::Assignment, "a"), "{}");
+        assert!(objects.commit(two_kinds.put("/reports/n", "{}")).await.is_ok());
+        let two_of_one = Txn::new().put(key(Kind::Run, "b"), "{}").delete(key(Kind::Run, "a"));
+        assert_eq!(objects.commit(two_of_one).await.unwrap_err().code(), 500);
+        let large = Txn::new().put(key(Kind::Run, "c"), vec![b' '; MAX_OBJECT + 1]);
+        assert_eq!(objects.commit(large).await.unwrap_err().code(), 413);
+    }
+}

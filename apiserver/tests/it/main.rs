@@ -8,3 +8,5 @@ mod limits;
 mod reading;
 mod reporting;
 mod steering;
+mod streams;
+mod verbs;
