@@ -70,7 +70,12 @@ impl RealHost {
 impl Host for RealHost {
     fn start(&self, run_dir: &Path, mut spec: RunSpec) -> Result<Vec<Watch>, SpawnError> {
         spec.cgroup = cgroup::create(&spec.run_uid);
-        let mut keeper = keeper_process::spawn(&self.keeper, run_dir, &spec)?;
+        let group = spec.cgroup.clone();
+        let spawned = keeper_process::spawn(&self.keeper, run_dir, &spec);
+        if let (Err(SpawnError::Io(..)), Some(dir)) = (&spawned, &group) {
+            let _ = cgroup::remove(dir);
+        }
+        let mut keeper = spawned?;
         let fds = keeper.try_clone_fds().map_err(|error| SpawnError::Io("descriptors", error))?;
         let started = readable(fds.0);
         let exit = readable(fds.1);
@@ -80,6 +85,10 @@ impl Host for RealHost {
                 exit.await;
                 // Else it would stay a zombie for as long as the agent lives.
                 let _ = keeper.reap();
+                // A keeper that was killed leaves it. Where processes are left in it too, whoever ends them removes it.
+                if let Some(dir) = group {
+                    let _ = cgroup::remove(&dir);
+                }
             }),
         ])
     }

@@ -13,10 +13,12 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
-    Gid, Pid, Uid, getppid, set_child_subreaper, set_parent_process_death_signal, setsid, umask,
+    Gid, Pid, Uid, WaitOptions, getppid, set_child_subreaper, set_parent_process_death_signal, setsid, umask,
+    waitpid,
 };
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 
+use crate::fork::{Side, fork, leave};
 use crate::process::{Clocks, ProcessId, Signal, boot_id};
 use crate::spec::RunSpec;
 use crate::state::{Outcome, Started, StateFile};
@@ -139,8 +141,7 @@ struct Preparation {
     umask: Option<u32>,
     working_dir: PathBuf,
     cgroup: Option<PathBuf>,
-    /// Where to say what went wrong: the error number alone would not tell.
-    complaint: OwnedFd,
+    output_pipes: Vec<u64>,
 }
 
 /// Starts the child of a spec. `started` is on disk before the program is executed. The error is the reason for the
@@ -150,7 +151,7 @@ pub fn start(spec: &RunSpec, run_dir: &Path) -> Result<Child, String> {
     let identity = resolve(spec.user.as_deref(), spec.group.as_deref())?;
     let text = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
     let pipe = |flags| pipe_with(flags).map_err(|error| format!("pipe: {error}"));
-    let (complaints, complaint) = pipe(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let (complaints, complaint) = pipe(PipeFlags::CLOEXEC)?;
     let (stdout, child_stdout) = pipe(PipeFlags::CLOEXEC)?;
     let (stderr, child_stderr) = pipe(PipeFlags::CLOEXEC)?;
     let (child_stdin, stdin) = match spec.stdin {
@@ -166,42 +167,66 @@ pub fn start(spec: &RunSpec, run_dir: &Path) -> Result<Child, String> {
         keeper: ProcessId::current().map_err(text("/proc"))?,
         run_uid: spec.run_uid.clone(),
         boot_id: boot_id().map_err(text("boot id"))?,
+        output_pipes: vec![
+            inode(&child_stdout).map_err(text("pipe"))?,
+            inode(&child_stderr).map_err(text("pipe"))?,
+        ],
         identity,
         umask: spec.umask,
         working_dir: spec.working_dir.clone().unwrap_or_else(|| "/".into()),
         cgroup: spec.cgroup.clone(),
-        complaint,
     };
     let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(spec.env.iter().map(|(name, value)| (name, value)));
     command.env(RUN_UID_VARIABLE, &spec.run_uid);
     command.stdin(child_stdin).stdout(child_stdout).stderr(child_stderr);
-    // SAFETY: the closure runs in the forked child. The keeper has a single thread, so no lock (the allocator's
-    // included) can be held by a thread that does not exist there; and it touches no state shared with the parent.
-    unsafe { command.pre_exec(move || preparation.run()) };
-    let spawned = command.spawn();
-    // The child's pipe ends and our copy of the complaint pipe close with this.
-    drop(command);
-    let child = spawned.map_err(|error| {
-        let mut reason = String::new();
-        let _ = fs::File::from(complaints).read_to_string(&mut reason);
-        if reason.is_empty() { format!("exec {program}: {error}") } else { reason }
-    })?;
-    let pid = child.id().cast_signed();
+    // SAFETY: the keeper has a single thread.
+    let pid = match unsafe { fork(spec.cgroup.as_deref()) }.map_err(text("fork"))? {
+        Side::Parent(pid) => pid,
+        Side::Child { placed } => {
+            let reason = match preparation.take(placed) {
+                Ok(()) => refusal(spec, &command.exec()),
+                Err((what, error)) => format!("{what}: {error}"),
+            };
+            let _ = rustix::io::write(&complaint, reason.as_bytes());
+            leave()
+        }
+    };
+    // The child's pipe ends and our copy of the complaint pipe, which ends with the exec.
+    drop((command, complaint));
+    let mut reason = Vec::new();
+    let _ = fs::File::from(complaints).read_to_end(&mut reason);
+    if !reason.is_empty() {
+        let _ = Pid::from_raw(pid).map(|pid| waitpid(Some(pid), WaitOptions::empty()));
+        return Err(String::from_utf8_lossy(&reason).into_owned());
+    }
     // Not waited for by us yet, so the number cannot be another's, however short it lived.
     let id = ProcessId::of(pid).map_err(text("/proc"))?;
     Ok(Child { id, stdin, stdout, stderr })
 }
 
-impl Preparation {
-    fn run(&self) -> io::Result<()> {
-        self.steps().map_err(|(what, error)| {
-            let _ = rustix::io::write(&self.complaint, format!("{what}: {error}").as_bytes());
-            error
-        })
-    }
+/// Why a program was not executed, beyond the error number where that alone would mislead.
+fn refusal(spec: &RunSpec, error: &io::Error) -> String {
+    let program = spec.argv.first().map_or("", String::as_str);
+    let is_path = program.contains('/');
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound if !is_path => {
+            let path = spec.env.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.as_str());
+            path.map_or("; there is no PATH to look in".to_owned(), |path| format!("; looked in PATH={path}"))
+        }
+        io::ErrorKind::NotFound if Path::new(program).exists() => {
+            "; the file is there, but the interpreter or loader that it names is not".to_owned()
+        }
+        io::ErrorKind::PermissionDenied if is_path && Path::new(program).is_dir() => {
+            "; it is a directory".to_owned()
+        }
+        _ => String::new(),
+    };
+    format!("exec {program}: {error}{hint}")
+}
 
-    fn steps(&self) -> Result<(), (String, io::Error)> {
+impl Preparation {
+    fn take(&self, placed: bool) -> Result<(), (String, io::Error)> {
         fn at<E: Into<io::Error>>(what: &str) -> impl Fn(E) -> (String, io::Error) + '_ {
             move |error| (what.to_owned(), error.into())
         }
@@ -212,7 +237,7 @@ impl Preparation {
             unsafe { sys::signal(number, sys::DEFAULT) };
         }
         let _ = fs::write("/proc/self/oom_score_adj", "0");
-        if let Some(dir) = &self.cgroup {
+        if let Some(dir) = self.cgroup.as_deref().filter(|_| !placed) {
             fs::write(dir.join("cgroup.procs"), "0").map_err(at(&format!("cgroup {}", dir.display())))?;
         }
         self.record_started().map_err(at("state file"))?;
@@ -241,12 +266,12 @@ impl Preparation {
             boot_id: self.boot_id.clone(),
             at: Clocks::now(),
             cgroup: self.cgroup.clone(),
-            output_pipes: vec![inode(rustix::stdio::stdout())?, inode(rustix::stdio::stderr())?],
+            output_pipes: self.output_pipes.clone(),
         })
     }
 }
 
-fn inode(fd: BorrowedFd<'_>) -> io::Result<u64> {
+fn inode(fd: &OwnedFd) -> io::Result<u64> {
     Ok(rustix::fs::fstat(fd)?.st_ino)
 }
 

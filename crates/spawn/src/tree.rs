@@ -23,6 +23,7 @@ pub const RUN_UID_VARIABLE: &str = "DROVER_RUN_UID";
 
 /// Rounds of `end`: enough for any tree that can be ended, few enough to give up on one stuck in the kernel.
 const ROUNDS: usize = 100;
+const SHORT: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 const ROUND: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 /// What is known of a run's processes.
@@ -105,7 +106,13 @@ impl Tree {
             let open = self.kill_once()?;
             if open.is_empty() {
                 if let Some(dir) = &self.cgroup {
-                    let _ = cgroup::remove(dir);
+                    // The kernel lets go of the last process a moment after that is gone.
+                    for _ in 0..ROUNDS {
+                        if cgroup::remove(dir).is_ok() {
+                            break;
+                        }
+                        let _ = poll(&mut [], Some(&SHORT));
+                    }
                 }
                 return Ok(Ended { killed, left: Vec::new() });
             }

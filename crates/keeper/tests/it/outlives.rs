@@ -70,10 +70,10 @@ fn a_list_of_runs_tells_the_living_from_the_dead() {
     };
     let (over, live, _empty) = (dir("a-over"), dir("b-live"), dir("c-empty"));
     std::fs::write(dir("d-newer").join(state::STATE_FILE), "drover-run 9 a3a6bf43 {}\n").expect("write");
-    let first = keeper_process::spawn(keeper_program(), &over, &Run::of(&["true"]).spec).expect("a keeper");
+    let (short, long) = (Run::of(&["true"]), Run::of(&["sleep", "600"]));
+    let first = keeper_process::spawn(keeper_program(), &over, &short.spec).expect("a keeper");
     wait_for(&first.exit_fd());
-    let second =
-        keeper_process::spawn(keeper_program(), &live, &Run::of(&["sleep", "600"]).spec).expect("a keeper");
+    let second = keeper_process::spawn(keeper_program(), &live, &long.spec).expect("a keeper");
     wait_for(&second.started_fd());
     let list = keeper_process::list(runs.path()).expect("list");
     let found: Vec<_> = list.iter().flat_map(|(_, found)| found).collect();

@@ -20,6 +20,23 @@ fn a_program_that_is_not_there_failed_to_start() {
 }
 
 #[test]
+fn what_keeps_a_program_from_running_is_said_beyond_the_error_number() {
+    assert_eq!(
+        reason(&Run::of(&["no-such-program"])),
+        "exec no-such-program: No such file or directory (os error 2); looked in \
+         PATH=/usr/local/bin:/usr/bin:/bin"
+    );
+    assert_eq!(reason(&Run::of(&["/usr"])), "exec /usr: Permission denied (os error 13); it is a directory");
+    let mut run = Run::of(&[]);
+    let script = run.file("script");
+    std::fs::write(&script, "#!/no/such/interpreter\n").expect("write");
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
+    run.spec.argv = vec![script.display().to_string()];
+    let reason = reason(&run);
+    assert!(reason.ends_with("but the interpreter or loader that it names is not"), "{reason}");
+}
+
+#[test]
 fn an_unknown_user_is_refused_and_nothing_runs_as_root() {
     let mut run = Run::of(&["touch", "ran"]);
     run.spec.working_dir = Some(run.path().to_owned());
