@@ -75,10 +75,9 @@ impl Host for RealHost {
         if let (Err(SpawnError::Io(..)), Some(dir)) = (&spawned, &group) {
             let _ = cgroup::remove(dir);
         }
-        let mut keeper = spawned?;
-        let fds = keeper.try_clone_fds().map_err(|error| SpawnError::Io("descriptors", error))?;
-        let started = readable(fds.0);
-        let exit = readable(fds.1);
+        let (started, exit, mut keeper) = spawned?.split();
+        let started = readable(started);
+        let exit = readable(exit);
         Ok(vec![
             started,
             Box::pin(async move {

@@ -129,14 +129,26 @@ impl Keeper {
         self.exit.as_fd()
     }
 
-    /// Both descriptors as owned copies (started, exit), for an event loop that wants to own what it waits on.
-    pub fn try_clone_fds(&self) -> io::Result<(OwnedFd, OwnedFd)> {
-        Ok((self.started.try_clone()?, self.exit.try_clone()?))
+    /// For an event loop that owns what it waits on: the descriptors (started, exit), and what is left to be reaped. A
+    /// live run costs its agent one descriptor once it has started.
+    pub fn split(self) -> (OwnedFd, OwnedFd, Unreaped) {
+        (self.started, self.exit, Unreaped(self.child))
     }
 
     /// Collects a keeper that has ended, so that it does not stay a zombie; true when it has. Does not wait.
     pub fn reap(&mut self) -> io::Result<bool> {
         Ok(self.child.try_wait()?.is_some())
+    }
+}
+
+/// A keeper that stays a zombie after its end until it is reaped. Dropping it leaves the keeper alone.
+#[derive(Debug)]
+pub struct Unreaped(Child);
+
+impl Unreaped {
+    /// As [`Keeper::reap`].
+    pub fn reap(&mut self) -> io::Result<bool> {
+        Ok(self.0.try_wait()?.is_some())
     }
 }
 
