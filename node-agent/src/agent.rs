@@ -237,6 +237,7 @@ impl Agent {
             | Change::Forget(_)
             | Change::Report(..)
             | Change::Number(_)
+            | Change::Renumber(_)
             | Change::Acknowledged(..)
             | Change::Heard(_) => None,
         }

@@ -1,13 +1,12 @@
 //! The desired state on disk: taken over whole, so that the node goes on with it when there is no server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
 use drover_types::kinds::assignment::{Assignment, AssignmentStatus};
-use drover_types::kinds::run::RunPhase;
 use drover_types::{Condition, ConditionStatus};
-use drover_wire::{Accepted, Desired, PoolSettings, ReportItem, StatusReport};
+use drover_wire::{Desired, PoolSettings, ReportItem, StatusReport};
 use drover_world::Disk;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,7 +15,6 @@ use crate::agent::Agent;
 use crate::config::Config;
 use crate::handle::{AgentError, Standing};
 use crate::ledger::Change;
-use crate::report;
 
 const NAME: &str = "desired.json";
 const MAX_BYTES: u64 = 128 << 20;
@@ -63,6 +61,10 @@ impl Agent {
         if !desired.full && self.store_epoch.as_deref() != Some(&store_epoch) {
             return Err(AgentError::Refused("a change of a state that this node does not have".into()));
         }
+        // Whoever uses a value is looked at again, and there is no list of who does.
+        let everything =
+            desired.full || !desired.materials.is_empty() || !desired.dropped_materials.is_empty();
+        let mut touched: BTreeSet<String> = desired.removed.iter().cloned().collect();
         let mut next = if desired.full { BTreeMap::new() } else { self.desired.clone() };
         for uid in &desired.removed {
             next.remove(uid);
@@ -70,6 +72,7 @@ impl Agent {
         for value in desired.assignments {
             match Assignment::deserialize(&value) {
                 Ok(assignment) => {
+                    touched.insert(assignment.metadata.uid.clone());
                     next.insert(assignment.metadata.uid.clone(), Arc::new(assignment));
                 }
                 // One that this version cannot read holds up no other.
@@ -90,13 +93,17 @@ impl Agent {
         self.store_epoch = stored.store_epoch;
         self.revision = stored.revision;
         self.pool = stored.pool;
-        self.dirty.extend(self.desired.keys().cloned());
+        if everything {
+            touched.extend(self.desired.keys().chain(next.keys()).cloned());
+        }
         self.desired = next;
-        self.dirty.extend(self.desired.keys().cloned());
-        self.changed.extend(self.desired.keys().cloned());
-        // What was missing may be there now, and the other way round.
-        self.problems.clear();
-        self.checked.clear();
+        for uid in touched {
+            // What was missing may be there now, and the other way round.
+            self.problems.remove(&uid);
+            self.checked.remove(&uid);
+            self.changed.insert(uid.clone());
+            self.dirty.insert(uid);
+        }
         if let Err(error) = self.materials.drop_unused(&desired.dropped_materials) {
             tracing::warn!(%error, "values that nothing uses any more stay on disk for now");
         }
@@ -123,33 +130,5 @@ impl Agent {
         let about = format!("status/{uid}");
         let report = StatusReport { namespace, name, uid, status };
         self.stage_quietly(Change::Report(about, Box::new(ReportItem::AssignmentStatus(report))));
-    }
-
-    /// A session has begun. To a store that is another than before everything is told again.
-    pub(crate) fn welcomed(&mut self, store_epoch: &str, accepted: Accepted) {
-        self.welcomed = true;
-        self.stage(Change::Acknowledged(accepted.agent_epoch, accepted.sequence));
-        if self.store_epoch.as_deref() == Some(store_epoch) {
-            return;
-        }
-        self.said.clear();
-        self.told.clear();
-        self.ended.clear();
-        self.changed.extend(self.desired.keys().cloned());
-        self.dirty.extend(self.desired.keys().cloned());
-        let ledger = self.journal.ledger();
-        let live =
-            self.live.iter().filter_map(|(uid, (_, started))| Some((ledger.claims.get(uid)?, started)));
-        let again: Vec<Change> = live
-            .map(|(claim, started)| {
-                let state = drover_spawn::RunState::Started(started.clone());
-                let status = report::observed(&state);
-                debug_assert_eq!(status.phase, RunPhase::Running);
-                report::run(claim, &self.config.node_name, status)
-            })
-            .collect();
-        for change in again {
-            self.stage(change);
-        }
     }
 }

@@ -16,6 +16,8 @@ use crate::ledger::{Change, Ledger};
 const MAX_BYTES: u64 = 256 << 20;
 /// No compaction below this size.
 const COMPACT_ABOVE: u64 = 4 << 20;
+/// So much of what is not urgent may wait to be written.
+const LAZY_BYTES: usize = 64 << 10;
 const NAME: &str = "journal";
 
 /// The open journal, with the ledger that it amounts to.
@@ -28,6 +30,8 @@ pub(crate) struct Journal {
     /// Size after the last compaction.
     base: u64,
     staged: Vec<u8>,
+    /// Whether what is staged has to be durable before anything else happens.
+    urgent: bool,
     /// Whether an append failed, and may have left a part of itself behind.
     torn: bool,
     /// Whether the file was replaced and `log` still is the one before it.
@@ -63,6 +67,7 @@ impl Journal {
             size: whole as u64,
             base: 0,
             staged: Vec::new(),
+            urgent: false,
             torn: false,
             stale: false,
         };
@@ -82,13 +87,15 @@ impl Journal {
     /// Changes the ledger. Nothing may be done because of it before [`Journal::flush`] has succeeded.
     pub(crate) fn stage(&mut self, change: Change) -> io::Result<()> {
         encode(&change, &mut self.staged)?;
+        // A report that was acknowledged and is sent again changes nothing: this goes with what is written anyway.
+        self.urgent |= !matches!(change, Change::Acknowledged(..));
         self.ledger.apply(change);
         Ok(())
     }
 
     /// Makes what was staged durable. After an error it may be called again.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        if self.staged.is_empty() {
+        if !self.urgent && self.staged.len() < LAZY_BYTES {
             return Ok(());
         }
         if self.stale {
@@ -105,6 +112,7 @@ impl Journal {
         self.torn = false;
         self.size += self.staged.len() as u64;
         self.staged.clear();
+        self.urgent = false;
         if self.size > COMPACT_ABOVE.max(self.base * 4)
             && let Err(error) = self.compact()
         {

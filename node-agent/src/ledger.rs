@@ -42,6 +42,8 @@ pub(crate) struct Ledger {
     pub(crate) in_flight: VecDeque<Report>,
     /// The number of the last report of this start.
     pub(crate) sequence: u64,
+    /// The last report that a server is known to have stored: start of the agent, and number.
+    pub(crate) acknowledged: (u64, u64),
     /// Items dropped because too many waited.
     pub(crate) dropped: u64,
     /// When the server was last known to have heard of this node.
@@ -64,6 +66,8 @@ pub(crate) struct Memory {
     pub(crate) last_success: Option<Timestamp>,
     /// The phase of the last finished run.
     pub(crate) last_phase: Option<RunPhase>,
+    /// How the last finished run ended, in words.
+    pub(crate) last_end: String,
     /// A Task's first start.
     pub(crate) task_started: Option<Timestamp>,
     /// A Task's end for good.
@@ -159,6 +163,8 @@ pub(crate) enum Change {
     Number(usize),
     /// Reports up to this one are stored by a server.
     Acknowledged(u64, u64),
+    /// Everything that is not acknowledged is numbered anew, as if by this start of the agent.
+    Renumber(u64),
     /// The node was last known to be heard at this boot time of this boot.
     Heard(Heard),
 }
@@ -198,7 +204,9 @@ impl Ledger {
             Change::Release(run_uid) => self.release(&run_uid),
             Change::Report(about, item) => self.report(about, *item),
             Change::Number(count) => self.number(count),
+            Change::Renumber(epoch) => self.renumber(epoch),
             Change::Acknowledged(epoch, sequence) => {
+                self.acknowledged = (epoch, sequence);
                 self.in_flight.retain(|report| (report.agent_epoch, report.sequence) > (epoch, sequence));
             }
             Change::Heard(heard) => self.heard = Some(heard),
@@ -255,6 +263,14 @@ impl Ledger {
         self.sequence += 1;
         let report = Report { agent_epoch: self.agent_epoch, sequence: self.sequence, items };
         self.in_flight.push_back(report);
+    }
+
+    fn renumber(&mut self, epoch: u64) {
+        (self.agent_epoch, self.sequence) = (epoch, 0);
+        for report in &mut self.in_flight {
+            self.sequence += 1;
+            (report.agent_epoch, report.sequence) = (epoch, self.sequence);
+        }
     }
 
     fn index(&mut self) {

@@ -41,6 +41,7 @@ mod status;
 mod steer;
 mod timers;
 mod trigger;
+mod welcome;
 
 pub use agent::Agent;
 pub use config::Config;

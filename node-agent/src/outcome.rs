@@ -120,15 +120,18 @@ impl Agent {
         status.pid = None;
         status.reason = reason.into();
         status.finished_at.get_or_insert(now.wall);
+        report::explain(&mut status, ended, claim.template.timeout);
         let tail = self.host.tail(&self.run_dir(&claim.run_uid), report::TAIL_BYTES).unwrap_or_default();
         status.output_tail = report::tail_text(&tail);
         let started_at = status.started_at;
+        let last_end = report::in_words(&status);
         let started = state.started().map(|s| Duration::from_nanos(u64::try_from(s.at.boot_ns).unwrap_or(0)));
         self.stage(report::run(claim, &self.config.node_name, status));
         self.release(claim);
 
         let mut memory = self.memory(&claim.assignment_uid);
         memory.last_phase = Some(phase);
+        memory.last_end = last_end;
         if claim.workload.kind == "Task" {
             // A short one may have ended before it was seen alive.
             memory.task_started = memory.task_started.or(started_at);

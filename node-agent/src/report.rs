@@ -1,5 +1,6 @@
 //! What is told of runs.
 
+use drover_plan::node::run::Ended;
 use drover_spawn::{RunState, state::FailedToStart};
 use drover_types::API_VERSION;
 use drover_types::kinds::run::{Run, RunPhase, RunSpec, RunStatus, Usage};
@@ -96,6 +97,32 @@ pub(crate) fn observed(state: &RunState) -> RunStatus {
         }
     }
     status
+}
+
+/// What is to be said of an end beyond its reason, where nothing is said yet.
+pub(crate) fn explain(status: &mut RunStatus, ended: Ended, timeout: Option<drover_types::Duration>) {
+    if !status.message.is_empty() {
+        return;
+    }
+    status.message = match (ended, timeout) {
+        (Ended::NotStarted, _) => "its keeper ended before it had executed anything".into(),
+        (Ended::KeeperDied, _) => "its keeper was killed; all that it had started was ended".into(),
+        (Ended::HostRestarted, _) => "the host went down while it ran".into(),
+        (Ended::Code(_) | Ended::Signal(_), Some(timeout)) if status.phase == RunPhase::TimedOut => {
+            format!("it ran longer than its timeout of {timeout}")
+        }
+        (Ended::Code(_) | Ended::Signal(_), _) => return,
+    };
+}
+
+/// How a run ended, for who sees no more of it than a few words.
+pub(crate) fn in_words(status: &RunStatus) -> String {
+    match (status.exit_code, &status.signal) {
+        _ if !status.message.is_empty() => status.message.chars().take(256).collect(),
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("ended by {signal}"),
+        (None, None) => status.reason.clone(),
+    }
 }
 
 fn signal_name(number: i32) -> String {

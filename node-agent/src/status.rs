@@ -113,7 +113,7 @@ impl Agent {
             skipped: memory.skipped,
             conditions: memory.conditions.clone(),
         };
-        let verdict = self.verdict(assignment, &status, &claims, now);
+        let verdict = self.verdict(assignment, (&status, memory), &claims, now);
         self.set_conditions(assignment, &mut status, verdict, now);
         status
     }
@@ -152,7 +152,7 @@ impl Agent {
     fn verdict(
         &self,
         assignment: &Assignment,
-        status: &AssignmentStatus,
+        (status, memory): (&AssignmentStatus, &Memory),
         claims: &[&Claim],
         now: Now,
     ) -> Verdict {
@@ -178,17 +178,23 @@ impl Agent {
         if assignment.spec.task.is_some() {
             return match status.outcome {
                 Some(RunPhase::Succeeded) => (true, "Succeeded", String::new()),
-                Some(phase) => (false, "Failed", format!("its last attempt is {phase:?}")),
+                Some(phase) => {
+                    let end = &memory.last_end;
+                    (false, "Failed", format!("its last attempt is {phase:?}: {end}"))
+                }
                 None if status.active > 0 => no("Running", ""),
                 None => no("Waiting", "it waits for its turn, or for its next attempt"),
             };
         }
         let Some(service) = &assignment.spec.service else { return no("Unknown", "it has no workload") };
         let wanted = service.replicas.unwrap_or(1);
-        let message = format!("{} of {wanted} replicas run", status.ready);
+        let mut message = format!("{} of {wanted} replicas run", status.ready);
         let outdated = claims.iter().any(|claim| claim.template != service.template);
         if status.ready >= wanted {
             return if outdated { (false, "Updating", message) } else { (true, "AllUp", message) };
+        }
+        if !memory.last_end.is_empty() {
+            message += &format!("; the last one to end: {}", memory.last_end);
         }
         let held = |replica| {
             self.replicas.get(&(uid.clone(), replica)).is_some_and(|slot| slot.start_at > now.boottime)

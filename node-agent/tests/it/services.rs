@@ -155,3 +155,19 @@ async fn an_evicted_or_deleted_service_ends_and_only_the_deleted_one_is_let_go()
     agent.until("ended", |seen| (seen.ended == ["web-host-1"]).then_some(())).await;
     assert!(agent.seen.runs_in("web", "Running").is_empty(), "it was said too early");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_service_died_of_is_in_its_status() {
+    let dir = Dir::new();
+    let mut agent = Running::start(&dir.data());
+    let template = json!({"process": {"command": ["/no/such/program"]}});
+    let service = json!({"restart": {"policy": "Never"}, "template": template});
+    agent.wants(1, vec![assignment("web", "Service", service)]).await;
+    let want = "0 of 1 replicas run; the last one to end: exec /no/such/program: No such file or directory \
+                (os error 2)";
+    let found = |seen: &crate::agent::Seen| {
+        let message = seen.statuses.get("web-host-1")?.pointer("/conditions/0/message")?.as_str()?;
+        (message == want).then_some(())
+    };
+    agent.until(want, found).await;
+}
