@@ -1,6 +1,7 @@
 //! The output of runs: which runs are meant, how they are asked for, how their lines are told apart.
 
 mod lines;
+mod output;
 mod request;
 mod select;
 mod stream;

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use drover_client::{ByteStream, Client, Error, Request};
+use drover_client::{Client, Error};
 use futures_util::{StreamExt as _, stream};
-use http::Method;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::lines::Lines;
+use super::output::Output;
 use super::request::LogQuery;
 use crate::fields::{name, text};
 use crate::terminal;
@@ -77,8 +77,8 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    async fn open(&self, source: &Source) -> Result<ByteStream, Error> {
-        self.client.stream(Request::new(Method::GET, &self.query.path(&self.namespace, &source.run))).await
+    async fn open(&self, source: &Source) -> Result<Output, Error> {
+        Output::open(&self.client, &self.namespace, &source.run, &self.query).await
     }
 
     fn lines(&self, source: &Source, several: bool) -> Lines {
@@ -115,7 +115,7 @@ fn complain(source: &Source, error: &anyhow::Error) {
     terminal::tell(&format!("{}: {}", source.shown(), terminal::tame(&format!("{error:#}"))));
 }
 
-async fn print(mut stream: ByteStream, mut lines: Lines) -> Result<()> {
+async fn print(mut stream: Output, mut lines: Lines) -> Result<()> {
     while let Some(bytes) = stream.next().await? {
         terminal::write(&lines.push(&bytes))?;
     }

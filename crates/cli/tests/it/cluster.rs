@@ -157,9 +157,19 @@ impl Cluster {
 
     /// Runs `drover` against the server.
     pub(crate) fn drover<S: AsRef<std::ffi::OsStr>>(&self, arguments: &[S]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Begins to run `drover` against the server; its output is collected.
+    pub(crate) fn begin<S: AsRef<std::ffi::OsStr>>(&self, arguments: &[S]) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn command<S: AsRef<std::ffi::OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command: Command = self.lan.in_hub(DROVER);
         command.args(arguments).current_dir(self.folder.path()).env_clear();
-        command.env("KUBECONFIG", "hub/kubeconfig").stdin(Stdio::null()).output().unwrap()
+        command.env("KUBECONFIG", "hub/kubeconfig").stdin(Stdio::null());
+        command
     }
 
     /// The same, which must succeed; its stdout.

@@ -80,6 +80,11 @@ fn whatever_is_killed_nothing_is_lost_and_nothing_happens_twice() {
     eventually("the service runs on both hosts", || {
         (service_run(&cluster, "h0").is_some() && service_run(&cluster, "h1").is_some()).then_some(())
     });
+    let long = eventually("the long task runs", || {
+        let on_h0 = |run: &Value| run["spec"]["nodeName"] == "h0" && run["status"]["phase"] == "Running";
+        cluster.runs("long").into_iter().find(on_h0)
+    });
+    let followed = cluster.begin(&["logs", "-f", long["metadata"]["name"].as_str().unwrap()]);
     let mut acknowledged = Vec::new();
     let mut write = |cluster: &Cluster, name: String| {
         let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
@@ -123,6 +128,9 @@ fn whatever_is_killed_nothing_is_lost_and_nothing_happens_twice() {
         assert_eq!(run["status"]["exitCode"], 7, "{run}");
         assert_eq!(cluster.good(&["logs", run["metadata"]["name"].as_str().unwrap()]), whole);
     }
+    let followed = followed.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&followed.stdout), whole, "followed through all of it");
+    assert!(followed.status.success());
     let task = cluster.list("tasks").into_iter().find(|task| task["metadata"]["name"] == "long").unwrap();
     assert_eq!(condition(&task, "Failed").map(|c| c["status"].clone()), Some("True".into()), "{task}");
 
