@@ -77,11 +77,18 @@ impl Host for RealHost {
         }
         let (started, exit, mut keeper) = spawned?.split();
         let started = readable(started);
-        let exit = readable(exit);
         Ok(vec![
             started,
             Box::pin(async move {
-                exit.await;
+                match exit {
+                    Some(exit) => readable(exit).await,
+                    None => {
+                        // No descriptor was left for it.
+                        while keeper.reap().is_ok_and(|gone| !gone) {
+                            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                        }
+                    }
+                }
                 // Else it would stay a zombie for as long as the agent lives.
                 let _ = keeper.reap();
                 // A keeper that was killed leaves it. Where processes are left in it too, whoever ends them removes it.

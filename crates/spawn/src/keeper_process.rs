@@ -58,7 +58,7 @@ impl std::error::Error for SpawnError {
 #[derive(Debug)]
 pub struct Keeper {
     child: Child,
-    exit: OwnedFd,
+    exit: Option<OwnedFd>,
     started: OwnedFd,
 }
 
@@ -96,10 +96,11 @@ pub fn spawn(keeper_binary: &Path, run_dir: &Path, spec: &RunSpec) -> Result<Kee
     command.arg(&run_dir).env_clear().current_dir("/");
     command.stdin(memory_file(spec).map_err(at("run spec"))?).stdout(lock).stderr(keeper_started);
     let child = command.spawn().map_err(at("keeper program"))?;
+    // From here on the run has begun, and nothing may fail. What this closes leaves room for the next descriptor.
+    drop(command);
     // Ours and not waited for, so the number is still its own.
-    let exit = Pid::from_raw(child.id().cast_signed()).ok_or(rustix::io::Errno::SRCH);
-    let exit =
-        exit.and_then(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK)).map_err(|e| at("pidfd")(e.into()))?;
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let exit = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK).ok());
     Ok(Keeper { child, exit, started })
 }
 
@@ -124,14 +125,15 @@ impl Keeper {
         self.started.as_fd()
     }
 
-    /// A pidfd: readable when the keeper has ended. Read the state then, and call [`Keeper::reap`].
-    pub fn exit_fd(&self) -> BorrowedFd<'_> {
-        self.exit.as_fd()
+    /// A pidfd: readable when the keeper has ended. Read the state then, and call [`Keeper::reap`]. None when this
+    /// process has no descriptor to spare: ask [`Keeper::reap`] now and then.
+    pub fn exit_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.exit.as_ref().map(AsFd::as_fd)
     }
 
     /// For an event loop that owns what it waits on: the descriptors (started, exit), and what is left to be reaped. A
     /// live run costs its agent one descriptor once it has started.
-    pub fn split(self) -> (OwnedFd, OwnedFd, Unreaped) {
+    pub fn split(self) -> (OwnedFd, Option<OwnedFd>, Unreaped) {
         (self.started, self.exit, Unreaped(self.child))
     }
 

@@ -49,7 +49,7 @@ impl Run {
     /// Runs to the end.
     pub(crate) fn finish(&self) -> RunState {
         let mut keeper = self.start();
-        wait_for(&keeper.exit_fd());
+        wait_for(&keeper.exit_fd().expect("a pidfd"));
         assert!(keeper.reap().expect("reap"), "readable, and still there");
         state::read(self.path()).expect("state")
     }

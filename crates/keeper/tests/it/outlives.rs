@@ -13,7 +13,7 @@ fn an_agent_to_be_killed() {
     let mut spec = Run::shell("trap 'exit 9' USR1; echo up; while :; do sleep 0.01; done").spec.clone();
     spec.run_uid = format!("outlives-{}", std::process::id());
     let keeper = keeper_process::spawn(keeper_program(), Path::new(&dir), &spec).expect("a keeper");
-    wait_for(&keeper.exit_fd());
+    wait_for(&keeper.exit_fd().expect("a pidfd"));
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn requests_to_end_do_not_reach_a_keeper() {
         assert!(started.keeper.signal(signal).expect("signal"));
     }
     std::fs::write(run.file("gate"), "on\n").expect("open the gate");
-    wait_for(&keeper.exit_fd());
+    wait_for(&keeper.exit_fd().expect("a pidfd"));
     let RunState::Exited(_, exited) = state::read(run.path()).expect("state") else { panic!("no end") };
     assert_eq!(exited.outcome, Outcome::Code(6));
 }
@@ -72,7 +72,7 @@ fn a_list_of_runs_tells_the_living_from_the_dead() {
     std::fs::write(dir("d-newer").join(state::STATE_FILE), "drover-run 9 a3a6bf43 {}\n").expect("write");
     let (short, long) = (Run::of(&["true"]), Run::of(&["sleep", "600"]));
     let first = keeper_process::spawn(keeper_program(), &over, &short.spec).expect("a keeper");
-    wait_for(&first.exit_fd());
+    wait_for(&first.exit_fd().expect("a pidfd"));
     let second = keeper_process::spawn(keeper_program(), &live, &long.spec).expect("a keeper");
     wait_for(&second.started_fd());
     let list = keeper_process::list(runs.path()).expect("list");
@@ -82,5 +82,5 @@ fn a_list_of_runs_tells_the_living_from_the_dead() {
     assert!(list[3].1.is_err());
     assert!(matches!(found[2].state, RunState::Nothing));
     found[1].state.started().expect("started").signal_main(Signal::KILL).expect("signal");
-    wait_for(&second.exit_fd());
+    wait_for(&second.exit_fd().expect("a pidfd"));
 }

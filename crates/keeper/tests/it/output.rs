@@ -45,6 +45,6 @@ fn a_reader_follows_while_the_child_writes() {
     let keeper = run.start();
     wait_until(|| run.text() == "one\ntwo\n");
     std::fs::write(run.file("gate"), "on\n").expect("open the gate");
-    wait_for(&keeper.exit_fd());
+    wait_for(&keeper.exit_fd().expect("a pidfd"));
     assert!(matches!(state::read(run.path()), Ok(RunState::Exited(..))));
 }

@@ -114,7 +114,7 @@ fn a_run_is_not_started_twice() {
     assert!(matches!(second, Err(SpawnError::KeeperAlive)), "{second:?}");
     let started = run.started(&keeper);
     assert!(started.signal_main(drover_spawn::Signal::KILL).expect("signal"));
-    wait_for(&keeper.exit_fd());
+    wait_for(&keeper.exit_fd().expect("a pidfd"));
     let third = keeper_process::spawn(keeper_program(), run.path(), &run.spec);
     assert!(matches!(third, Err(SpawnError::AlreadyRan(_))), "{third:?}");
 }
@@ -123,7 +123,7 @@ fn a_run_is_not_started_twice() {
 fn a_keeper_that_died_before_the_child_leaves_the_run_to_be_started() {
     let run = Run::of(&["true"]);
     let nothing = keeper_process::spawn(Path::new("/bin/false"), run.path(), &run.spec).expect("a process");
-    wait_for(&nothing.exit_fd());
+    wait_for(&nothing.exit_fd().expect("a pidfd"));
     let found = keeper_process::find(run.path()).expect("find");
     assert!(!found.alive && found.state == RunState::Nothing, "{found:?}");
     assert_eq!(run.exited().outcome, Outcome::Code(0));

@@ -26,7 +26,7 @@ fn after_a_kill_of_the_keeper_ending_the_tree_leaves_nothing() {
     let started = run.started(&keeper);
     let daemon: i32 = run.wait_for_line().trim().parse().expect("a number");
     assert!(started.keeper.signal(Signal::KILL).expect("kill"));
-    wait_for(&keeper.exit_fd());
+    wait_for(&keeper.exit_fd().expect("a pidfd"));
     assert!(keeper.reap().expect("reap"));
     let found = keeper_process::find(run.path()).expect("find");
     assert!(!found.alive && found.state == RunState::Started(started.clone()), "{found:?}");
@@ -45,7 +45,7 @@ fn a_process_that_cleared_its_environment_is_found_by_the_pipe_it_writes_to() {
     let started = run.started(&keeper);
     let unmarked: i32 = run.wait_for_line().trim().parse().expect("a number");
     assert!(started.keeper.signal(Signal::KILL).expect("kill"));
-    wait_for(&keeper.exit_fd());
+    wait_for(&keeper.exit_fd().expect("a pidfd"));
     // The child dies with its keeper, and its session then has no leader to know it by.
     wait_until(|| !is_running(started.child.pid));
     let ended = Tree::of_run(&run.spec.run_uid, &RunState::Started(started)).end().expect("end");
@@ -63,7 +63,7 @@ fn a_daemon_without_a_mark_is_found_by_its_cgroup() {
     let started = run.started(&keeper);
     let daemon: i32 = run.wait_for_line().trim().parse().expect("a number");
     assert!(started.keeper.signal(Signal::KILL).expect("kill"));
-    wait_for(&keeper.exit_fd());
+    wait_for(&keeper.exit_fd().expect("a pidfd"));
     let ended = Tree::of_run(&run.spec.run_uid, &RunState::Started(started)).end().expect("end");
     assert!(ended.left.is_empty(), "{ended:?}");
     assert!(!is_running(daemon));
@@ -85,7 +85,7 @@ fn the_whole_tree_gets_a_signal_while_the_keeper_lives() {
         "{members:?}"
     );
     assert!(tree.signal(Signal::USR1).expect("signal") >= 2);
-    wait_for(&keeper.exit_fd());
+    wait_for(&keeper.exit_fd().expect("a pidfd"));
     let RunState::Exited(_, exited) = state::read(run.path()).expect("state") else { panic!("no end") };
     assert_eq!(exited.outcome, Outcome::Code(3));
 }
@@ -101,5 +101,5 @@ fn orphans_that_end_do_not_pile_up() {
         std::fs::read_to_string(&children).is_ok_and(|list| list.split_ascii_whitespace().count() == 1)
     });
     assert!(started.signal_main(Signal::TERM).expect("signal"));
-    wait_for(&keeper.exit_fd());
+    wait_for(&keeper.exit_fd().expect("a pidfd"));
 }
