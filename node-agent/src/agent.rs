@@ -94,6 +94,8 @@ pub struct Agent {
     pub(crate) events: BTreeMap<String, Event>,
     /// Dropped reports that an event told of.
     pub(crate) dropped: u64,
+    /// Since when the journal cannot be written.
+    pub(crate) unwritable: Option<Timestamp>,
     /// Whether there has been a session: then reports are numbered as they are made.
     pub(crate) welcomed: bool,
     /// When the server last heard of this node, in this boot.
@@ -150,6 +152,7 @@ impl Agent {
             ended: BTreeSet::new(),
             events: BTreeMap::new(),
             dropped,
+            unwritable: None,
             welcomed: false,
             heard,
             bell,
@@ -258,6 +261,7 @@ impl Agent {
     fn step(&mut self, now: Now) -> Duration {
         let mut wake = now.boottime + SWEEP;
         let writable = self.flush();
+        self.note_disk(writable, now.wall);
         self.look(now);
         if writable {
             wake = wake.min(self.plan_due(now)).min(self.advance(now));

@@ -7,6 +7,7 @@ use drover_types::kinds::assignment::{Assignment, WorkloadRef};
 use drover_types::kinds::core::{Event, EventSource, ObjectReference};
 use drover_types::meta::ObjectMeta;
 use drover_wire::ReportItem;
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::agent::Agent;
@@ -43,16 +44,31 @@ impl Agent {
             return;
         }
         self.dropped = dropped;
-        let about = ObjectReference {
+        let message =
+            format!("{dropped} reports of runs and events were dropped: too many waited for the server");
+        self.tell_event(self.node(), "SpoolOverflow", &message);
+    }
+
+    /// Takes note of whether the journal can be written, and says that it could not be once it can again.
+    pub(crate) fn note_disk(&mut self, writable: bool, now: Timestamp) {
+        if !writable {
+            self.unwritable.get_or_insert(now);
+        } else if let Some(since) = self.unwritable.take() {
+            let message = format!(
+                "the node's data directory could not be written from {since:.0} to {now:.0}; nothing was started meanwhile"
+            );
+            self.tell_event(self.node(), "DiskUnwritable", &message);
+        }
+    }
+
+    fn node(&self) -> ObjectReference {
+        ObjectReference {
             api_version: "v1".into(),
             kind: "Node".into(),
             name: self.config.node_name.clone(),
             uid: self.config.node_uid.clone(),
             ..ObjectReference::default()
-        };
-        let message =
-            format!("{dropped} reports of runs and events were dropped: too many waited for the server");
-        self.tell_event(about, "SpoolOverflow", &message);
+        }
     }
 
     fn tell_event(&mut self, about: ObjectReference, reason: &str, message: &str) {

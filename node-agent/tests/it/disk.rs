@@ -89,6 +89,7 @@ async fn a_full_disk_neither_crashes_nor_loses() {
             running.iter().any(|run| run["metadata"]["uid"] != first["metadata"]["uid"]).then_some(())
         })
         .await;
+    agent.until("the word of it", |seen| seen.events.get("DiskUnwritable").map(drop)).await;
     agent.handle.desired("epoch", desired).await.unwrap();
     agent.until("the rest", |seen| (seen.ended == ["long-host-1"]).then_some(())).await;
 }
