@@ -1,6 +1,5 @@
 //! Becoming a node: the join token is shown once, to a server whose CA the token pins.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use drover_client::{Client, ClientConfig, ConfigError, Dial, PinnedDial, WrongPin, segment};
@@ -55,7 +54,7 @@ pub(crate) async fn join(
     server: &ServerAddress,
     node_name: &str,
     token: &str,
-    labels: &BTreeMap<String, String>,
+    request: &JoinRequest,
 ) -> Result<Credential, JoinError> {
     let (client, pinned, url) = match server {
         ServerAddress::InProcess(dial) => (Client::new(Arc::clone(dial), "localhost")?, None, String::new()),
@@ -68,8 +67,7 @@ pub(crate) async fn join(
         }
     };
     let client = client.with_token(token)?;
-    let request = JoinRequest { labels: labels.clone() };
-    let answer: JoinResponse = client.create(&join_path(&segment(node_name)), &request).await.map_err(why)?;
+    let answer: JoinResponse = client.create(&join_path(&segment(node_name)), request).await.map_err(why)?;
     Ok(Credential {
         node_name: node_name.to_owned(),
         node_uid: answer.node_uid,
