@@ -54,7 +54,7 @@ fn admit(document: Document) -> Result<Manifest, Vec<Diagnostic>> {
         return Err(vec![unknown_kind(&document)]);
     };
     let admitted = drover_types::admit(kind, document.value.clone(), None)
-        .map_err(|errors| errors.iter().map(|error| point(&document, error)).collect::<Vec<_>>())?;
+        .map_err(|errors| errors.iter().map(|error| point(&document, kind, error)).collect::<Vec<_>>())?;
     let unknown: Vec<_> =
         admitted.unknown_fields.iter().map(|path| unknown_field(&document, kind, path)).collect();
     if !unknown.is_empty() {
@@ -64,10 +64,11 @@ fn admit(document: Document) -> Result<Manifest, Vec<Diagnostic>> {
 }
 
 /// The error of a field, pointing at its value, or at its key when the field should not be there.
-fn point(document: &Document, error: &FieldError) -> Diagnostic {
+fn point(document: &Document, kind: Kind, error: &FieldError) -> Diagnostic {
     let path = FieldPath::parse(error.path.as_str());
     let message = error.to_string();
     match error.kind {
+        FieldErrorKind::Unknown => unknown_field(document, kind, error.path.as_str()),
         FieldErrorKind::Forbidden | FieldErrorKind::Duplicate => document.error_at_key(&path, message),
         FieldErrorKind::Required
         | FieldErrorKind::Invalid
