@@ -168,7 +168,7 @@ impl Tokens {
         Ok(())
     }
 
-    /// Who bears this token. Unknown and expired look the same.
+    /// Who bears this token. Only who has a token that was good once is told that it has expired.
     pub(crate) async fn identify(&self, token: &str) -> Result<Role, ApiError> {
         if token.is_empty() || token.len() > MAX_TOKEN {
             return Err(ApiError::unauthorized());
@@ -181,8 +181,13 @@ impl Tokens {
         let held = self.held.get(key.as_bytes()).ok_or_else(ApiError::unauthorized)?;
         let record: Record = serde_json::from_slice(&held.bytes).map_err(|e| ApiError::internal(&e))?;
         let same = bool::from(record.sha256.as_bytes().ct_eq(sha256.as_bytes()));
-        let alive = record.expires.is_none_or(|expires| self.world.clock.now() < expires);
-        if same && alive { Ok(record.role) } else { Err(ApiError::unauthorized()) }
+        if !same {
+            return Err(ApiError::unauthorized());
+        }
+        match record.expires {
+            Some(expires) if expires <= self.world.clock.now() => Err(ApiError::token_expired(expires)),
+            _ => Ok(record.role),
+        }
     }
 
     /// Removes the records of tokens whose time is over; how many those were.

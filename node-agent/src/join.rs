@@ -34,6 +34,9 @@ pub enum JoinError {
     /// The server said no.
     #[error("the server refuses to let this host join")]
     Refused(#[source] drover_client::Error),
+    /// The server does not know the token, or knows it no more.
+    #[error("the server does not take this join token (`drover token create node` makes another)")]
+    BadToken(#[source] drover_client::Error),
     /// Nothing was heard of the server; it may come.
     #[error("the server cannot be reached to join")]
     Unreachable(#[source] drover_client::Error),
@@ -44,7 +47,9 @@ impl JoinError {
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(_) => true,
-            Self::Config(_) | Self::Token | Self::WrongServer(_) | Self::Refused(_) => false,
+            Self::Config(_) | Self::Token | Self::WrongServer(_) | Self::Refused(_) | Self::BadToken(_) => {
+                false
+            }
         }
     }
 }
@@ -81,6 +86,7 @@ fn why(error: drover_client::Error) -> JoinError {
     match WrongPin::behind(&error) {
         Some(wrong) => JoinError::WrongServer(wrong.clone()),
         None if error.is_transient() => JoinError::Unreachable(error),
+        None if error.api().is_some_and(|api| api.status.code == 401) => JoinError::BadToken(error),
         None => JoinError::Refused(error),
     }
 }

@@ -139,7 +139,7 @@ async fn a_token_that_is_not_known_ends_the_first_join_with_the_servers_word() {
     let mut first = options(&server, &dir);
     first.join_token = Some("drn_stolen.pin".into());
     let error = refused(first).await;
-    assert!(matches!(error, NodeError::Join(JoinError::Refused(_))), "{error}");
+    assert!(matches!(error, NodeError::Join(JoinError::BadToken(_))), "{error}");
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(source, "the token is not known");
 }
