@@ -31,13 +31,32 @@ async fn a_host_gets_only_the_labels_that_its_token_allows() {
 }
 
 #[tokio::test]
+async fn a_join_token_that_no_host_could_use_is_refused_where_it_is_made() {
+    let cluster = Cluster::new().await;
+    for (wish, told) in [
+        (json!({"nodeName": "Not_A_Name"}), "nodeName"),
+        (json!({"allowedLabels": {"drover.dev/role": ["server"]}}), "is reserved"),
+        (json!({"allowedLabels": {"no key": ["x"]}}), "is not a label"),
+        (json!({"allowedLabels": {"key": ["no value"]}}), "is not a label"),
+    ] {
+        let mut body = wish;
+        body["role"] = "node".into();
+        let refused = cluster.post("/apis/drover.dev/v1/tokens", &body).await.unwrap_err();
+        assert_eq!(code(&refused), 400, "{body}");
+        assert!(refused.to_string().contains(told), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_for_one_node_or_past_its_time_joins_nobody_else() {
     let cluster = Cluster::new().await;
     let token = cluster.join_token(json!({"nodeName": "n", "ttlSeconds": 60})).await;
     assert_eq!(code(&cluster.join(&token, "m", &[]).await.unwrap_err()), 403);
     let credential = cluster.join(&token, "n", &[]).await.unwrap();
     cluster.clock.by(Duration::from_secs(61));
-    assert_eq!(code(&cluster.join(&token, "n", &[]).await.unwrap_err()), 401);
+    let refused = cluster.join(&token, "n", &[]).await.unwrap_err();
+    assert_eq!(code(&refused), 401);
+    assert!(refused.to_string().contains("the token expired at 2"), "{refused}");
     let admin = cluster.server.admin_token().to_owned();
     for other in [&admin, &credential.token] {
         assert_eq!(code(&cluster.join(other, "n", &[]).await.unwrap_err()), 403, "no join token");
