@@ -5,7 +5,6 @@ use axum::extract::{FromRequestParts, Request, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use bytes::Bytes;
 use drover_types::{Kind, Scope as KindScope};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};

@@ -8,6 +8,8 @@ use drover_manifest::{Diagnostic, Document, FieldPath, Limits, Recursion, load_p
 use drover_types::{FieldError, FieldErrorKind, Kind};
 use serde_json::Value;
 
+use crate::terminal;
+
 /// An object that keeps the rules of its kind.
 pub(crate) struct Manifest {
     /// Its kind.
@@ -47,6 +49,14 @@ pub(crate) fn read(paths: &[PathBuf], recursion: Recursion) -> Result<Outcome> {
     }
     bad.extend(twice(&good));
     Ok(if bad.is_empty() { Outcome::Good(good) } else { Outcome::Bad(bad) })
+}
+
+/// Shows what is wrong, each place in its file, and says what that means.
+pub(crate) fn tell(found: &[Diagnostic], said: &str) {
+    for diagnostic in found {
+        terminal::tell(&diagnostic.render(terminal::stderr_colour(), terminal::width()));
+    }
+    terminal::tell(said);
 }
 
 fn admit(document: Document) -> Result<Manifest, Vec<Diagnostic>> {

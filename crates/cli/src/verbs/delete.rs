@@ -71,10 +71,7 @@ fn manifests(args: &Delete) -> Result<Option<Option<FromFiles>>> {
             Ok(Some(Some(found.collect())))
         }
         Outcome::Bad(bad) => {
-            for diagnostic in &bad {
-                terminal::tell(&diagnostic.render(terminal::stderr_colour(), terminal::width()));
-            }
-            terminal::tell("nothing was deleted");
+            manifests::tell(&bad, "nothing was deleted");
             Ok(None)
         }
     }
