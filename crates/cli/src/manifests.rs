@@ -73,10 +73,15 @@ fn admit(document: Document) -> Result<Manifest, Vec<Diagnostic>> {
     Ok(Manifest { kind, value: admitted.value, document })
 }
 
-/// The error of a field, pointing at its value, or at its key when the field should not be there.
+/// The error of a field, pointing at its value, or at its key when that is what is wrong.
 fn point(document: &Document, kind: Kind, error: &FieldError) -> Diagnostic {
     let path = FieldPath::parse(error.path.as_str());
     let message = error.to_string();
+    let key =
+        error.path.as_str().strip_suffix(']').and_then(|path| path.rsplit_once('[')).map(|(_, key)| key);
+    if key.is_some_and(|key| error.message.starts_with(&format!("Invalid value: {key:?}: "))) {
+        return document.error_at_key(&path, message);
+    }
     match error.kind {
         FieldErrorKind::Unknown => unknown_field(document, kind, error.path.as_str()),
         FieldErrorKind::Forbidden | FieldErrorKind::Duplicate => document.error_at_key(&path, message),
