@@ -192,6 +192,7 @@ fn a_host_that_may_not_join_is_told_why_and_leaves_no_node() {
     let wrong = token.replace(pin, &"0".repeat(64));
     refused(&join(&wrong, &new), &["refusing to join", "0000", pin]);
     refused(&join("nonsense", &new), &["drn_<secret>"]);
+    assert!(!join(&format!("drn_unknown.{pin}"), &new).stderr.contains("kubeconfig"));
     let unknown = format!("drn_unknown.{pin}");
     refused(&join(&unknown, &new), &["Unauthorized", "drover token create node"]);
     for (label, why) in [
