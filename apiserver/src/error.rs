@@ -45,6 +45,10 @@ impl ApiError {
         Self::new(401, "Unauthorized", "Unauthorized")
     }
 
+    pub(crate) fn token_expired(expired: jiff::Timestamp) -> Self {
+        Self::new(401, "Unauthorized", format!("Unauthorized: the token expired at {expired:.0}"))
+    }
+
     pub(crate) fn forbidden(kind: Kind, name: &str, detail: &str) -> Self {
         let about = qualified(kind);
         Self::about(kind, name, 403, "Forbidden", format!("{about} \"{name}\" is forbidden: {detail}"))

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use drover_store::{Cache, CacheOptions, Encoded, Store, StoreError, Txn};
 use drover_world::{Disk, World};
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -24,6 +24,8 @@ use crate::pki::hex;
 const PREFIX: &str = "/tokens/";
 /// How often those whose time is over are looked for.
 const SWEEP: std::time::Duration = std::time::Duration::from_secs(3600);
+/// Who comes with an expired token is told so for as long; after that, it is one that nobody knows.
+const TOLD_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// No token is longer.
 const MAX_TOKEN: usize = 512;
 
@@ -168,7 +170,7 @@ impl Tokens {
         Ok(())
     }
 
-    /// Who bears this token. Unknown and expired look the same.
+    /// Who bears this token. Only who has a token that was good once is told that it has expired.
     pub(crate) async fn identify(&self, token: &str) -> Result<Role, ApiError> {
         if token.is_empty() || token.len() > MAX_TOKEN {
             return Err(ApiError::unauthorized());
@@ -181,18 +183,23 @@ impl Tokens {
         let held = self.held.get(key.as_bytes()).ok_or_else(ApiError::unauthorized)?;
         let record: Record = serde_json::from_slice(&held.bytes).map_err(|e| ApiError::internal(&e))?;
         let same = bool::from(record.sha256.as_bytes().ct_eq(sha256.as_bytes()));
-        let alive = record.expires.is_none_or(|expires| self.world.clock.now() < expires);
-        if same && alive { Ok(record.role) } else { Err(ApiError::unauthorized()) }
+        if !same {
+            return Err(ApiError::unauthorized());
+        }
+        match record.expires {
+            Some(expires) if expires <= self.world.clock.now() => Err(ApiError::token_expired(expires)),
+            _ => Ok(record.role),
+        }
     }
 
-    /// Removes the records of tokens whose time is over; how many those were.
+    /// Removes the records of tokens whose time has been over for a day; how many those were.
     pub(crate) async fn sweep(&self) -> Result<usize, ApiError> {
         let now = self.world.clock.now();
         let mut gone = 0;
         for held in self.held.snapshot(PREFIX.as_bytes()).1 {
             let expires =
                 serde_json::from_slice::<Record>(&held.bytes).ok().and_then(|record| record.expires);
-            if expires.is_some_and(|expires| expires <= now) {
+            if expires.and_then(|expires| expires.checked_add(TOLD_FOR).ok()).is_some_and(|end| end <= now) {
                 let txn = Txn::new().when(held.key.clone(), held.mod_revision).delete(held.key.clone());
                 self.store.txn(txn).await.map_err(store_error)?;
                 gone += 1;
@@ -260,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_expired_token_opens_nothing_and_is_swept() {
+    async fn an_expired_token_opens_nothing_says_so_for_a_day_and_is_swept() {
         let dir = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path(), Options::new(|| 1)).unwrap());
         let held = records(&*store).await.unwrap();
@@ -277,9 +284,12 @@ mod tests {
         let lasting = tokens(0).create(role(), None).await.unwrap();
         assert_eq!(tokens(59).identify(&short).await.unwrap(), role());
         let refused = tokens(60).identify(&short).await.unwrap_err();
-        assert_eq!((refused.code(), refused.status().message.as_str()), (401, "Unauthorized"));
-        assert_eq!(tokens(59).sweep().await.unwrap(), 0);
-        assert_eq!(tokens(60).sweep().await.unwrap(), 1);
+        assert_eq!(refused.code(), 401);
+        assert!(refused.status().message.starts_with("Unauthorized: the token expired at "), "{refused}");
+        const DAY: i64 = 24 * 3600;
+        assert_eq!(tokens(59 + DAY).sweep().await.unwrap(), 0);
+        assert_eq!(tokens(60 + DAY).sweep().await.unwrap(), 1);
+        assert_eq!(tokens(60).identify(&short).await.unwrap_err().status().message, "Unauthorized");
         assert!(tokens(0).identify(&short).await.is_err());
         assert_eq!(tokens(60).identify(&lasting).await.unwrap(), role());
     }

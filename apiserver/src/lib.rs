@@ -8,6 +8,7 @@
 //! Absent: RBAC; JSON Patch, strategic merge patch and server-side apply; Table and aggregated discovery; protobuf bodies; certificates of the operator's own.
 
 mod admission;
+mod body;
 mod discovery;
 mod error;
 mod fields;
@@ -19,6 +20,7 @@ mod keys;
 mod labels;
 mod list;
 mod metrics;
+mod new_token;
 mod objects;
 mod owners;
 mod patch;
@@ -34,8 +36,8 @@ mod streams;
 mod tombstones;
 mod watch;
 
+pub use body::MAX_BODY;
 pub use error::ApiError;
 pub use identity::AdminError;
 pub use pki::PkiError;
-pub use routes::MAX_BODY;
 pub use server::{Server, ServerOptions, StartError};

@@ -17,6 +17,8 @@ use crate::prepare::{self, Part};
 use crate::query::{FieldValidation, Params};
 use crate::{keys, owners, started, tombstones};
 
+/// The namespace that exists from the first start and never goes.
+const DEFAULT_NAMESPACE: &str = "default";
 /// How often a write that did not name a version is tried again after another one came first.
 pub(crate) const ATTEMPTS: usize = 8;
 
@@ -318,6 +320,9 @@ impl Objects {
     }
 
     pub(crate) async fn delete(&self, at: Place<'_>, options: &DeleteOptions) -> Result<Deleted, ApiError> {
+        if at.kind == Kind::Namespace && at.name == DEFAULT_NAMESPACE {
+            return Err(ApiError::forbidden(Kind::Namespace, at.name, "this namespace may not be deleted"));
+        }
         let finalizer = match options.propagation.as_deref() {
             None | Some("Background") => None,
             Some("Foreground") => Some("foregroundDeletion"),
@@ -368,11 +373,11 @@ impl Objects {
 
     /// Makes the namespace `default`, which exists from the first start.
     pub(crate) async fn bootstrap(&self) -> Result<(), ApiError> {
-        let at = Place { kind: Kind::Namespace, namespace: None, name: "default" };
+        let at = Place { kind: Kind::Namespace, namespace: None, name: DEFAULT_NAMESPACE };
         if self.find(at)?.is_some() {
             return Ok(());
         }
-        let value = json!({"metadata": {"name": "default"}});
+        let value = json!({"metadata": {"name": DEFAULT_NAMESPACE}});
         let params = Params { field_validation: FieldValidation::Strict, ..Params::default() };
         match self.create(at.kind, None, Decoded { value, duplicates: Vec::new() }, &params).await {
             Err(error) if error.code() != 409 => Err(error),

@@ -45,9 +45,14 @@ pub enum PkiError {
     /// A certificate could not be made.
     #[error("cannot make a certificate")]
     Make(#[from] rcgen::Error),
-    /// What is on disk is not a certificate.
-    #[error("cannot read the CA certificate: {0}")]
-    Read(String),
+    /// What is on disk is not a certificate, or not a key.
+    #[error("{path} is damaged ({why}); restore it from a backup (agents pin this CA)")]
+    Damaged {
+        /// Which.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// TLS refused key or certificate.
     #[error("cannot use the certificate")]
     Tls(#[from] rustls::Error),
@@ -127,10 +132,13 @@ impl Pki {
         now: Timestamp,
     ) -> Result<Self, PkiError> {
         let (ca_pem, key) = load_or_create(disk, dir, now)?;
-        let der =
-            CertificateDer::from_pem_slice(ca_pem.as_bytes()).map_err(|e| PkiError::Read(e.to_string()))?;
+        let damaged = |name: &str, why: String| PkiError::Damaged { path: dir.join(name), why };
+        let der = CertificateDer::from_pem_slice(ca_pem.as_bytes())
+            .map_err(|error| damaged("ca.crt", error.to_string()))?;
         let pin = hex(&Sha256::digest(&der));
-        let issuer = Issuer::from_ca_cert_der(&der, KeyPair::from_pem(&key)?)?;
+        let key = KeyPair::from_pem(&key).map_err(|error| damaged("ca.key", error.to_string()))?;
+        let issuer =
+            Issuer::from_ca_cert_der(&der, key).map_err(|error| damaged("ca.crt", error.to_string()))?;
         let first = sign(&issuer, &der, &names, now)?;
         Ok(Self { ca_pem, pin, ca: der, issuer, names, leaf: Arc::new(Leaf(RwLock::new(Arc::new(first)))) })
     }
@@ -240,6 +248,9 @@ mod tests {
         let mode = std::fs::metadata(dir.path().join("ca.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         again.renew(now).unwrap();
+        std::fs::write(dir.path().join("ca.key"), "").unwrap();
+        let damaged = Pki::open(&RealDisk, dir.path(), vec![], now).err().unwrap().to_string();
+        assert!(damaged.contains("ca.key is damaged"), "{damaged}");
         std::fs::remove_file(dir.path().join("ca.key")).unwrap();
         let lost = Pki::open(&RealDisk, dir.path(), vec![], now);
         assert!(matches!(lost, Err(PkiError::Half(_))));

@@ -5,13 +5,12 @@ use axum::extract::{FromRequestParts, Request, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use bytes::Bytes;
 use drover_types::{Kind, Scope as KindScope};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Value, json};
 
+use crate::body::read_body;
 use crate::error::ApiError;
 use crate::identity::Role;
 use crate::json::{self, Decoded};
@@ -20,12 +19,7 @@ use crate::objects::{DeleteOptions, Deleted, Place, Written, to_bytes};
 use crate::prepare::{self, Part};
 use crate::query::Params;
 use crate::server::Server;
-use crate::{discovery, invoke, sessions, streams};
-
-/// The largest body.
-pub const MAX_BODY: usize = 3 << 20;
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+use crate::{discovery, invoke, new_token, sessions, streams};
 
 /// What a path names.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,7 +73,7 @@ fn json_answer(code: StatusCode, body: impl Into<Body>) -> Response {
     (code, kind, body.into()).into_response()
 }
 
-fn object_answer(code: StatusCode, object: &Value, warnings: &[String]) -> Response {
+pub(crate) fn object_answer(code: StatusCode, object: &Value, warnings: &[String]) -> Response {
     let mut response = json_answer(code, to_bytes(object));
     for warning in warnings {
         let text: String = warning.chars().filter(|c| !c.is_control()).collect();
@@ -93,22 +87,6 @@ fn object_answer(code: StatusCode, object: &Value, warnings: &[String]) -> Respo
 
 fn unknown_path() -> Response {
     (StatusCode::NOT_FOUND, "404 page not found\n").into_response()
-}
-
-/// The whole body, if it is not too long.
-pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > MAX_BODY as u64) {
-        return Err(ApiError::too_large(MAX_BODY));
-    }
-    let Ok(read) = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await else {
-        return Err(ApiError::new(408, "Timeout", "the body of the request did not arrive in time"));
-    };
-    match read {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large(MAX_BODY)),
-        Err(error) => Err(ApiError::bad_request(format!("the body could not be read: {error}"))),
-    }
 }
 
 fn media_type(headers: &HeaderMap) -> &str {
@@ -226,7 +204,7 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
             return Err(ApiError::method_not_allowed(&parts.method));
         }
         let bytes = read_body(&parts.headers, body).await?;
-        return create_token(server, &decode_json(&parts.headers, &bytes)?).await;
+        return new_token::create(server, &decode_json(&parts.headers, &bytes)?).await;
     }
     let Some(target) = target else { return Ok(unknown_path()) };
     let params = Params::parse(&parts.uri)?;
@@ -418,35 +396,6 @@ async fn watch(
         Some(upgrade) => streams::over_websocket(upgrade, begun, seat, server.stopping()),
         None => streams::over_http(begun, seat, server.stopping()),
     })
-}
-
-/// `drover token create`: `{"role": "user", "name"}` or `{"role": "node", "nodeName", "allowedLabels"}`, and
-/// `ttlSeconds`.
-async fn create_token(server: &Server, body: &Decoded) -> Result<Response, ApiError> {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase", deny_unknown_fields)]
-    struct Wish {
-        role: String,
-        name: Option<String>,
-        node_name: Option<String>,
-        #[serde(default)]
-        allowed_labels: std::collections::BTreeMap<String, Vec<String>>,
-        ttl_seconds: Option<i64>,
-    }
-    if let Some(path) = body.duplicates.first() {
-        return Err(ApiError::bad_request(format!("strict decoding error: duplicate field \"{path}\"")));
-    }
-    let wish: Wish = serde_json::from_value(body.value.clone())
-        .map_err(|error| ApiError::bad_request(format!("the request for a token cannot be read: {error}")))?;
-    let role = match wish.role.as_str() {
-        "user" => Role::Admin { name: wish.name.unwrap_or_else(|| "user".into()) },
-        "node" => Role::Join { allowed_labels: wish.allowed_labels, node_name: wish.node_name },
-        other => {
-            return Err(ApiError::bad_request(format!("role: {other:?} is neither \"user\" nor \"node\"")));
-        }
-    };
-    let token = server.tokens().create(role, wish.ttl_seconds).await?;
-    Ok(object_answer(StatusCode::CREATED, &json!({"token": token}), &[]))
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Becoming a node: the join token is shown once, to a server whose CA the token pins.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use drover_client::{Client, ClientConfig, ConfigError, Dial, PinnedDial, WrongPin, segment};
@@ -35,6 +34,9 @@ pub enum JoinError {
     /// The server said no.
     #[error("the server refuses to let this host join")]
     Refused(#[source] drover_client::Error),
+    /// The server does not know the token, or knows it no more.
+    #[error("the server does not take this join token (`drover token create node` makes another)")]
+    BadToken(#[source] drover_client::Error),
     /// Nothing was heard of the server; it may come.
     #[error("the server cannot be reached to join")]
     Unreachable(#[source] drover_client::Error),
@@ -45,7 +47,9 @@ impl JoinError {
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(_) => true,
-            Self::Config(_) | Self::Token | Self::WrongServer(_) | Self::Refused(_) => false,
+            Self::Config(_) | Self::Token | Self::WrongServer(_) | Self::Refused(_) | Self::BadToken(_) => {
+                false
+            }
         }
     }
 }
@@ -55,7 +59,7 @@ pub(crate) async fn join(
     server: &ServerAddress,
     node_name: &str,
     token: &str,
-    labels: &BTreeMap<String, String>,
+    request: &JoinRequest,
 ) -> Result<Credential, JoinError> {
     let (client, pinned, url) = match server {
         ServerAddress::InProcess(dial) => (Client::new(Arc::clone(dial), "localhost")?, None, String::new()),
@@ -68,8 +72,7 @@ pub(crate) async fn join(
         }
     };
     let client = client.with_token(token)?;
-    let request = JoinRequest { labels: labels.clone() };
-    let answer: JoinResponse = client.create(&join_path(&segment(node_name)), &request).await.map_err(why)?;
+    let answer: JoinResponse = client.create(&join_path(&segment(node_name)), request).await.map_err(why)?;
     Ok(Credential {
         node_name: node_name.to_owned(),
         node_uid: answer.node_uid,
@@ -83,6 +86,7 @@ fn why(error: drover_client::Error) -> JoinError {
     match WrongPin::behind(&error) {
         Some(wrong) => JoinError::WrongServer(wrong.clone()),
         None if error.is_transient() => JoinError::Unreachable(error),
+        None if error.api().is_some_and(|api| api.status.code == 401) => JoinError::BadToken(error),
         None => JoinError::Refused(error),
     }
 }

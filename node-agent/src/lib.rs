@@ -23,6 +23,7 @@ mod handle;
 mod heard;
 mod history;
 mod host;
+mod host_id;
 mod inbox;
 mod join;
 mod journal;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_client::{Backoff, ConfigError};
-use drover_wire::JoinResponse;
+use drover_wire::{JoinRequest, JoinResponse};
 use drover_world::{Disk, RealDisk, World};
 use tokio::sync::oneshot;
 
@@ -16,6 +16,7 @@ use crate::config::{Config, SEARCH_PATH};
 use crate::credential::Credential;
 use crate::handle::{AgentError, Handle};
 use crate::host::{Host, RealHost};
+use crate::host_id;
 use crate::join::{self, JoinError, ServerAddress};
 use crate::lock::LockError;
 use crate::machine::{Machine, RealMachine};
@@ -187,19 +188,28 @@ async fn find_credential(options: &NodeOptions) -> Result<Credential, NodeError>
     };
     let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY, Arc::clone(&options.world.entropy));
     loop {
-        match join::join(&options.server, &options.node_name, token, &options.labels).await {
+        match try_join(options, token).await {
             Ok(credential) => {
                 credential.store(&*options.disk, &options.data_dir).map_err(file)?;
                 return Ok(credential);
             }
-            Err(error) if error.is_transient() => {
+            Err(NodeError::Join(error)) if error.is_transient() => {
                 let wait = backoff.next_delay();
                 tracing::warn!(error = &error as &dyn std::error::Error, ?wait, "not joined yet");
                 tokio::time::sleep(wait).await;
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
+}
+
+/// Shows the token and the host's id, which is on disk before it is shown: if all after that is lost, the host can join
+/// again.
+async fn try_join(options: &NodeOptions, token: &str) -> Result<Credential, NodeError> {
+    let file = |source| NodeError::File { path: options.data_dir.join(host_id::NAME), source };
+    let host_id = host_id::load_or_make(&*options.disk, &options.world, &options.data_dir).map_err(file)?;
+    let request = JoinRequest { host_id, labels: options.labels.clone() };
+    Ok(join::join(&options.server, &options.node_name, token, &request).await?)
 }
 
 /// What of a session does not change when the credential does.
@@ -248,7 +258,7 @@ async fn join_anew(options: &NodeOptions, token: &str, rejoin: &mut Backoff) -> 
     loop {
         // A server that lets hosts join and refuses their sessions is not asked in a frenzy.
         tokio::time::sleep(rejoin.next_delay()).await;
-        match join::join(&options.server, &options.node_name, token, &options.labels).await {
+        match try_join(options, token).await {
             Ok(joined) => {
                 if options.credential.is_none()
                     && let Err(error) = joined.store(&*options.disk, &options.data_dir)

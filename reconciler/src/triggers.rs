@@ -82,11 +82,9 @@ pub(crate) fn service(scene: &Scene, change: &Change<'_, Service>) {
 pub(crate) fn assignment(scene: &Scene, change: &Change<'_, Assignment>) {
     scene.index.assignments.observe(change);
     let Some(either) = change.new.or(change.old) else { return };
-    let owner = &either.spec.workload_ref;
-    if let Some(kind) = Kind::by_gvk(API_VERSION, &owner.kind) {
-        let key = Key { namespace: change.key.namespace.clone(), name: owner.name.clone() };
+    if let Some(workload) = workload_of(either) {
         let delay = if is_news(change) { scene.coalesce } else { scene.refresh };
-        let _ = scene.queues.workloads.add_after(WorkloadKey::One(kind, key), delay);
+        let _ = scene.queues.workloads.add_after(workload, delay);
     }
     if change.new.is_some_and(|new| new.metadata.deletion_timestamp.is_some()) {
         let _ = scene.queues.assignments.add(change.key.clone());
@@ -94,6 +92,13 @@ pub(crate) fn assignment(scene: &Scene, change: &Change<'_, Assignment>) {
             let _ = scene.queues.runs.add(run);
         }
     }
+}
+
+fn workload_of(assignment: &Assignment) -> Option<WorkloadKey> {
+    let owner = &assignment.spec.workload_ref;
+    let kind = Kind::by_gvk(API_VERSION, &owner.kind)?;
+    let namespace = assignment.metadata.namespace.clone().unwrap_or_default();
+    Some(WorkloadKey::One(kind, Key { namespace, name: owner.name.clone() }))
 }
 
 /// A Run changed.
@@ -132,6 +137,12 @@ pub(crate) fn node(scene: &Scene, change: &Change<'_, Node>) {
         let _ = queues.workloads.add_after(WorkloadKey::All, scene.coalesce);
     } else if turned {
         let _ = queues.workloads.add_after(WorkloadKey::Counted, scene.coalesce);
+        // Their statuses say how many nodes cannot be reached.
+        let held = scene.index.assignments.on_node(name);
+        let held = held.iter().filter_map(|key| scene.index.assignments.get(key));
+        for workload in held.filter_map(|assignment| workload_of(&assignment)) {
+            let _ = queues.workloads.add_after(workload, scene.refresh);
+        }
     }
     if moved || change.old.is_some_and(|n| is_ready(n)) != change.new.is_some_and(|n| is_ready(n)) {
         let _ = queues.pools.add_after(Which::All, scene.coalesce);

@@ -1,13 +1,16 @@
-//! The credential of a node: one per Node, told apart by the Node's uid, and good only while that Node is there.
+//! The credential of a node: one per Node, told apart by the Node's uid, and good only while that Node is there. A Node
+//! that has one stays with the host that got it: another host takes its place only with a token made for that Node.
 
 use drover_store::{ListOptions, StoreError, Txn};
 use drover_types::Kind;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{Member, Sessions, marker};
 use crate::error::ApiError;
 use crate::identity::{Role, Tokens};
 use crate::objects::{Place, store_error};
+use crate::pki::hex;
 use crate::prepare;
 
 /// Where the pointers to the nodes' credentials lie: outside of what a watch can show.
@@ -21,6 +24,40 @@ struct Pointer {
     uid: String,
     /// The key of the token's record.
     token: String,
+    /// SHA-256 of the id of the host that got it, in hex; absent for the server's own host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+}
+
+/// Who asks to be a node.
+#[derive(Clone, Copy)]
+pub(super) enum Claim<'a> {
+    /// The server, for its own host.
+    Server,
+    /// A host elsewhere.
+    Host {
+        /// Its id.
+        id: &'a str,
+        /// Whether its token was made for this very node.
+        invited: bool,
+    },
+}
+
+impl Claim<'_> {
+    fn host(self) -> Option<String> {
+        match self {
+            Self::Server => None,
+            Self::Host { id, .. } => Some(hex(&Sha256::digest(id.as_bytes()))),
+        }
+    }
+
+    /// Whether it may have the credential of a Node that has given one to the host of `held`.
+    fn may_replace(self, held: &Pointer) -> bool {
+        match self {
+            Self::Server | Self::Host { invited: true, .. } => true,
+            Self::Host { .. } => held.host.is_some() && held.host == self.host(),
+        }
+    }
 }
 
 fn key(node: &str) -> String {
@@ -28,19 +65,34 @@ fn key(node: &str) -> String {
 }
 
 impl Sessions {
-    /// Adds to a transaction that a node has a new credential and no other. The credential is shown this once.
-    pub(super) async fn issue(&self, txn: Txn, node: &str, uid: &str) -> Result<(Txn, String), ApiError> {
+    /// Adds to a transaction that a node has a new credential and no other. The credential is shown this once. Refuses
+    /// whoever may not take the place of the host that the node is.
+    pub(super) async fn issue(
+        &self,
+        txn: Txn,
+        node: &str,
+        uid: &str,
+        claim: Claim<'_>,
+    ) -> Result<(Txn, String), ApiError> {
         let store = &self.0.objects.store;
         let held = store.get(key(node).as_bytes()).await.map_err(store_error)?;
+        let older = held.as_ref().and_then(|held| serde_json::from_slice::<Pointer>(&held.value).ok());
+        if older.as_ref().is_some_and(|older| older.uid == uid && !claim.may_replace(older)) {
+            let detail = format!(
+                "another host is this node. If this host is to take its place, join with a token made for it \
+                 (drover token create node --node-name {node}), or delete the Node first (drover delete node {node})"
+            );
+            return Err(ApiError::forbidden(Kind::Node, node, &detail));
+        }
         let role = Role::Node { name: node.to_owned(), uid: uid.to_owned() };
         let (token, record_key, record) = Tokens::mint(&self.0.objects.world, role)?;
-        let pointer = Pointer { uid: uid.to_owned(), token: record_key.clone() };
+        let pointer = Pointer { uid: uid.to_owned(), token: record_key.clone(), host: claim.host() };
         let pointer = serde_json::to_vec(&pointer).map_err(|error| ApiError::internal(&error))?;
         let mut txn = txn
             .when(key(node), held.as_ref().map_or(0, |held| held.mod_revision))
             .put(key(node), pointer)
             .put(record_key, record);
-        if let Some(older) = held.and_then(|held| serde_json::from_slice::<Pointer>(&held.value).ok()) {
+        if let Some(older) = older {
             txn = txn.delete(older.token);
         }
         Ok((txn, token))

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use drover_store::{Txn, TxnOutcome};
 use drover_types::Kind;
 use drover_types::validate::names;
-use drover_wire::{JoinRequest, JoinResponse, MAX_LABELS};
+use drover_wire::{HOST_ID_DIGITS, JoinRequest, JoinResponse, MAX_LABELS, is_host_id};
 use serde_json::{Value, json};
 
+use super::credential::Claim;
 use super::{Sessions, join_labels, node_writer};
 use crate::error::ApiError;
 use crate::identity::Role;
@@ -40,20 +41,30 @@ impl Sessions {
         if request.labels.len() > MAX_LABELS {
             return Err(ApiError::bad_request(format!("labels: at most {MAX_LABELS} are allowed")));
         }
+        if !is_host_id(&request.host_id) {
+            return Err(ApiError::bad_request(format!("hostId: must be {HOST_ID_DIGITS} hex digits")));
+        }
         join_labels::check(&request.labels, allowed_labels)
             .map_err(|detail| ApiError::forbidden(Kind::Node, node, &detail))?;
-        self.admit_host(node, request.labels, &Labels::new()).await
+        let claim = Claim::Host { id: &request.host_id, invited: node_name.is_some() };
+        self.admit_host(node, claim, request.labels, &Labels::new()).await
     }
 
     /// Joins the server's own host.
     pub(crate) async fn join_local(&self, node: &str) -> Result<JoinResponse, ApiError> {
         let labels = Labels::from([(SERVER.0.to_owned(), SERVER.1.to_owned())]);
-        self.admit_host(node, Labels::new(), &labels).await
+        self.admit_host(node, Claim::Server, Labels::new(), &labels).await
     }
 
     /// Makes or finds the Node and gives it a credential, in one transaction. Labels in `new` are set on a new Node
     /// only, those in `always` on any.
-    async fn admit_host(&self, node: &str, new: Labels, always: &Labels) -> Result<JoinResponse, ApiError> {
+    async fn admit_host(
+        &self,
+        node: &str,
+        claim: Claim<'_>,
+        new: Labels,
+        always: &Labels,
+    ) -> Result<JoinResponse, ApiError> {
         let at = Place { kind: Kind::Node, namespace: None, name: node };
         let objects = &self.0.objects;
         for _ in 0..ATTEMPTS {
@@ -78,7 +89,7 @@ impl Sessions {
                     (txn, prepare::text(&held.object, "uid").to_owned())
                 }
             };
-            let (txn, token) = self.issue(txn, node, &uid).await?;
+            let (txn, token) = self.issue(txn, node, &uid, claim).await?;
             if let TxnOutcome::Committed { .. } = objects.commit(txn).await? {
                 self.0.registry.end(node, &uid, "the node joined anew and has another credential");
                 return Ok(JoinResponse { node_uid: uid, token });

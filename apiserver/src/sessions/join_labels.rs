@@ -3,10 +3,18 @@
 use std::collections::BTreeMap;
 
 /// Whether only operators and Drover itself set labels of this key.
-fn is_reserved(key: &str) -> bool {
+pub(crate) fn is_reserved(key: &str) -> bool {
     let prefix = key.split_once('/').map_or("", |(prefix, _)| prefix);
     matches!(prefix, "drover.dev" | "kubernetes.io" | "node-restriction")
         || prefix.ends_with(".kubernetes.io")
+}
+
+/// Why such a label is refused.
+pub(crate) fn reserved(key: &str, value: &str) -> String {
+    format!(
+        "the label {key}={value} is reserved: a node never gives itself labels under drover.dev/, kubernetes.io/ or \
+         node-restriction/"
+    )
 }
 
 /// Refuses the first label that the token does not allow, and says what it does allow.
@@ -16,10 +24,7 @@ pub(crate) fn check(
 ) -> Result<(), String> {
     for (key, value) in asked {
         if is_reserved(key) {
-            return Err(format!(
-                "the label {key}={value} is reserved: a node never gives itself labels under drover.dev/, \
-                 kubernetes.io/ or node-restriction/"
-            ));
+            return Err(reserved(key, value));
         }
         if !allowed.get(key).is_some_and(|values| values.contains(value)) {
             let pairs =

@@ -16,7 +16,7 @@ mod event_report;
 mod heartbeat;
 mod index;
 mod join;
-mod join_labels;
+pub(crate) mod join_labels;
 mod log_stream;
 mod logs;
 mod marker;

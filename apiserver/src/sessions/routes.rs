@@ -9,9 +9,10 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 
 use super::{Sessions, session};
+use crate::body::read_body;
 use crate::error::ApiError;
 use crate::identity::{Role, Tokens};
-use crate::routes::{bearer, decode_json, protocols, read_body, wants_websocket};
+use crate::routes::{bearer, decode_json, protocols, wants_websocket};
 use crate::server::Server;
 
 /// A session is idle most of its life, and there are thousands.

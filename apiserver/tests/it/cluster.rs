@@ -93,8 +93,20 @@ impl Cluster {
         node: &str,
         labels: &[(&str, &str)],
     ) -> Result<JoinResponse, Error> {
+        self.join_from(&host_id(node), token, node, labels).await
+    }
+
+    /// Joins a host that another one may have the node's name of.
+    pub(crate) async fn join_from(
+        &self,
+        host_id: &str,
+        token: &str,
+        node: &str,
+        labels: &[(&str, &str)],
+    ) -> Result<JoinResponse, Error> {
         let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        self.client(token).create(&join_path(node), &JoinRequest { labels }).await
+        let request = JoinRequest { host_id: host_id.to_owned(), labels };
+        self.client(token).create(&join_path(node), &request).await
     }
 
     /// A node with a credential.
@@ -196,6 +208,12 @@ async fn start(dir: &Path, clock: Arc<Ahead>, change: impl FnOnce(&mut ServerOpt
         }
     };
     Server::start(Arc::new(store), world, options).await.unwrap()
+}
+
+/// The id of a host; each node's name has its own.
+pub(crate) fn host_id(name: &str) -> String {
+    let id = name.bytes().fold(String::new(), |id, byte| format!("{id}{byte:02x}"));
+    format!("{id:0<32}")
 }
 
 pub(crate) fn uid(object: &Value) -> String {

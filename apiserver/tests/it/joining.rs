@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::agents::{connect, connect_as, greet, hello, node_path};
-use crate::cluster::{Cluster, code};
+use crate::cluster::{Cluster, code, host_id};
 
 #[tokio::test]
 async fn a_host_gets_only_the_labels_that_its_token_allows() {
@@ -31,13 +31,32 @@ async fn a_host_gets_only_the_labels_that_its_token_allows() {
 }
 
 #[tokio::test]
+async fn a_join_token_that_no_host_could_use_is_refused_where_it_is_made() {
+    let cluster = Cluster::new().await;
+    for (wish, told) in [
+        (json!({"nodeName": "Not_A_Name"}), "nodeName"),
+        (json!({"allowedLabels": {"drover.dev/role": ["server"]}}), "is reserved"),
+        (json!({"allowedLabels": {"no key": ["x"]}}), "is not a label"),
+        (json!({"allowedLabels": {"key": ["no value"]}}), "is not a label"),
+    ] {
+        let mut body = wish;
+        body["role"] = "node".into();
+        let refused = cluster.post("/apis/drover.dev/v1/tokens", &body).await.unwrap_err();
+        assert_eq!(code(&refused), 400, "{body}");
+        assert!(refused.to_string().contains(told), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_for_one_node_or_past_its_time_joins_nobody_else() {
     let cluster = Cluster::new().await;
     let token = cluster.join_token(json!({"nodeName": "n", "ttlSeconds": 60})).await;
     assert_eq!(code(&cluster.join(&token, "m", &[]).await.unwrap_err()), 403);
     let credential = cluster.join(&token, "n", &[]).await.unwrap();
     cluster.clock.by(Duration::from_secs(61));
-    assert_eq!(code(&cluster.join(&token, "n", &[]).await.unwrap_err()), 401);
+    let refused = cluster.join(&token, "n", &[]).await.unwrap_err();
+    assert_eq!(code(&refused), 401);
+    assert!(refused.to_string().contains("the token expired at 2"), "{refused}");
     let admin = cluster.server.admin_token().to_owned();
     for other in [&admin, &credential.token] {
         assert_eq!(code(&cluster.join(other, "n", &[]).await.unwrap_err()), 403, "no join token");
@@ -59,6 +78,70 @@ async fn a_new_credential_revokes_the_old() {
     let refused = client.open_websocket(&path, &[drover_wire::SUBPROTOCOL]).await.err().unwrap();
     assert_eq!(code(&refused), 401);
     connect(&cluster, "n", &new).await;
+}
+
+#[tokio::test]
+async fn another_host_takes_a_nodes_place_only_with_a_token_made_for_that_node() {
+    let cluster = Cluster::new().await;
+    let any = cluster.join_token(json!({})).await;
+    let (host, rogue) = (host_id("first"), host_id("rogue"));
+    let first = cluster.join_from(&host, &any, "n", &[]).await.unwrap();
+    let mut agent = connect(&cluster, "n", &first).await;
+    let refused = cluster.join_from(&rogue, &any, "n", &[]).await.unwrap_err();
+    assert_eq!(code(&refused), 403);
+    let told = refused.to_string();
+    for way in ["another host is this node", "drover token create node --node-name n", "drover delete node n"]
+    {
+        assert!(told.contains(way), "{told}");
+    }
+    // The refusal has taken nothing from the host that is the node.
+    agent.desired().await;
+    let again = cluster.join_from(&host, &any, "n", &[]).await.unwrap();
+    assert_eq!(again.node_uid, first.node_uid);
+
+    let bound = cluster.join_token(json!({"nodeName": "n"})).await;
+    let moved = cluster.join_from(&rogue, &bound, "n", &[]).await.unwrap();
+    assert_eq!(moved.node_uid, first.node_uid, "it is the same Node on another host");
+    assert_eq!(code(&cluster.join_from(&host, &any, "n", &[]).await.unwrap_err()), 403, "the place is taken");
+
+    cluster.delete(&node_path("n")).await;
+    let new = cluster.join_from(&host, &any, "n", &[]).await.unwrap();
+    assert_ne!(new.node_uid, first.node_uid);
+}
+
+#[tokio::test]
+async fn who_a_node_is_outlives_the_server() {
+    let cluster = Cluster::new().await;
+    let any = cluster.join_token(json!({})).await;
+    cluster.join_from(&host_id("first"), &any, "n", &[]).await.unwrap();
+    let cluster = cluster.restart().await;
+    assert_eq!(code(&cluster.join_from(&host_id("rogue"), &any, "n", &[]).await.unwrap_err()), 403);
+    cluster.join_from(&host_id("first"), &any, "n", &[]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_node_that_was_declared_and_never_joined_is_whoever_joins_first() {
+    let cluster = Cluster::new().await;
+    let any = cluster.join_token(json!({})).await;
+    let body = json!({"metadata": {"name": "n", "labels": {"role": "web"}}});
+    let declared = cluster.create("/api/v1/nodes", &body).await;
+    let joined = cluster.join_from(&host_id("first"), &any, "n", &[]).await.unwrap();
+    assert_eq!(joined.node_uid, declared["metadata"]["uid"]);
+    assert_eq!(code(&cluster.join_from(&host_id("second"), &any, "n", &[]).await.unwrap_err()), 403);
+}
+
+#[tokio::test]
+async fn nobody_from_elsewhere_becomes_the_servers_own_node_unasked() {
+    let cluster = Cluster::new().await;
+    cluster.server.join_local("here").await.unwrap();
+    let any = cluster.join_token(json!({})).await;
+    assert_eq!(code(&cluster.join(&any, "here", &[]).await.unwrap_err()), 403);
+    let other = cluster.join(&any, "there", &[]).await.unwrap();
+    let taken = cluster.server.join_local("there").await.unwrap();
+    assert_eq!(taken.node_uid, other.node_uid, "the server's operator decides what its host is");
+    for bad in ["", "0123", &"A".repeat(32)] {
+        assert_eq!(code(&cluster.join_from(bad, &any, "new", &[]).await.unwrap_err()), 400, "{bad:?}");
+    }
 }
 
 #[tokio::test]

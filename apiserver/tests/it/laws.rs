@@ -233,6 +233,16 @@ async fn bad_input_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn the_namespace_default_may_not_be_deleted() {
+    let f = Fixture::new().await;
+    let (code, status) = f.call(Method::DELETE, "/api/v1/namespaces/default", Value::Null).await;
+    assert_eq!(code, 403, "{status}");
+    let (_, space) = f.call(Method::GET, "/api/v1/namespaces/default", Value::Null).await;
+    assert_eq!(space["metadata"]["deletionTimestamp"], Value::Null);
+    assert_eq!(space["status"]["phase"], "Active");
+}
+
+#[tokio::test]
 async fn owners_may_not_go_in_a_circle() {
     let f = Fixture::new().await;
     let (_, a) = f.call(Method::POST, TIMERS, timer("a")).await;

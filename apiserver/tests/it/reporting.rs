@@ -66,7 +66,7 @@ async fn a_replay_changes_nothing_and_brings_no_run_back() {
 
 fn agent_run(assignment: &Value, name: &str, uid: &str) -> ReportItem {
     let object = json!({
-        "metadata": {"name": name, "namespace": "default", "uid": uid},
+        "metadata": {"name": name, "namespace": assignment["metadata"]["namespace"], "uid": uid},
         "spec": {
             "nodeName": assignment["spec"]["nodeName"], "assignmentRef": assignment["metadata"]["name"],
         },
@@ -165,11 +165,17 @@ async fn an_end_lets_a_deleted_assignment_go() {
 async fn nothing_new_comes_into_a_namespace_that_goes() {
     let cluster = Cluster::new().await;
     let credential = cluster.node("n").await;
-    let a = cluster.assign("a", "n", &[]).await;
+    let spec = cluster.assign("a", "n", &[]).await["spec"].clone();
+    cluster.create("/api/v1/namespaces", &json!({"metadata": {"name": "team"}})).await;
+    let team = "/apis/drover.dev/v1/namespaces/team";
+    let body = json!({"metadata": {"name": "a"}, "spec": spec});
+    let a = cluster.create(&format!("{team}/assignments"), &body).await;
     let mut agent = connect(&cluster, "n", &credential).await;
-    cluster.delete("/api/v1/namespaces/default").await;
     agent.report(1, 1, vec![agent_run(&a, "a-1", RUN)]).await;
-    assert!(!cluster.exists(&run_path("a-1")).await);
+    assert!(cluster.exists(&format!("{team}/runs/a-1")).await);
+    cluster.delete("/api/v1/namespaces/team").await;
+    agent.report(1, 2, vec![agent_run(&a, "a-2", OTHER_RUN)]).await;
+    assert!(!cluster.exists(&format!("{team}/runs/a-2")).await);
 }
 
 #[tokio::test]

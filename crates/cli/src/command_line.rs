@@ -2,6 +2,7 @@
 
 mod access;
 mod changes;
+mod examples;
 mod format;
 mod objects;
 mod roles;
@@ -29,41 +30,56 @@ pub(crate) struct CommandLine {
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     /// Run everything in one process, for a first look: server, reconciler and an agent for this host
+    #[command(after_help = examples::DEV)]
     Dev(Dev),
     /// Run the server, and an agent for its own host
+    #[command(after_help = examples::SERVER)]
     Server(Server),
     /// Make this host a node of a server
+    #[command(after_help = examples::AGENT)]
     Agent(Agent),
     /// Create or replace the objects of manifests
+    #[command(after_help = examples::APPLY)]
     Apply(Apply),
     /// Print objects
+    #[command(after_help = examples::GET)]
     Get(Get),
     /// Print all about objects: what they are, what became of them, and the chain down to their runs
+    #[command(after_help = examples::DESCRIBE)]
     Describe(Describe),
     /// Delete objects
+    #[command(after_help = examples::DELETE)]
     Delete(Delete),
     /// Wait until something holds of objects
+    #[command(after_help = examples::WAIT)]
     Wait(Wait),
     /// Print the output of runs
+    #[command(after_help = examples::LOGS)]
     Logs(Logs),
     /// Call an OnDemand Task
+    #[command(after_help = examples::RUN)]
     Run(RunTask),
     /// Run a Timer's template now
+    #[command(after_help = examples::TRIGGER)]
     Trigger(Trigger),
     /// Print what happened
+    #[command(after_help = examples::EVENTS)]
     Events(Events),
     /// Make tokens for hosts and people
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::TOKEN)]
     Token(Token),
     /// Print a kubeconfig that holds all a client needs
+    #[command(after_help = examples::KUBECONFIG)]
     Kubeconfig(Kubeconfig),
     /// Check manifests without a server: syntax, fields, values
     Lint(Lint),
     /// Describe a kind or one of its fields: `drover explain timer.spec.template`
+    #[command(after_help = examples::EXPLAIN)]
     Explain(Explain),
     /// Print the version
     Version(Version),
     /// Print a completion script for a shell
+    #[command(after_help = examples::COMPLETION)]
     Completion(Completion),
 }
 
@@ -76,7 +92,7 @@ pub(crate) struct Target {
     /// The context to use instead of the kubeconfig's current one
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,
-    /// The namespace
+    /// The namespace; else the kubeconfig's, or `default`
     #[arg(short, long)]
     pub(crate) namespace: Option<String>,
 }

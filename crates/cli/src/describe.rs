@@ -86,12 +86,12 @@ fn head(page: &mut Page, object: &Value, now: Timestamp) {
     }
 }
 
-/// An instant and how long ago it was, or how far it is.
+/// An instant, to the second, and how long ago it was, or how far it is.
 fn when(object: &Value, pointer: &str, now: Timestamp) -> String {
     match time(object, pointer) {
         None => crate::fields::NONE.to_owned(),
-        Some(then) if then > now => format!("{then} ({})", ages::until(Some(then), now)),
-        Some(then) => format!("{then} ({} ago)", ages::since(Some(then), now)),
+        Some(then) if then > now => format!("{then:.0} ({})", ages::until(Some(then), now)),
+        Some(then) => format!("{then:.0} ({} ago)", ages::since(Some(then), now)),
     }
 }
 

@@ -6,13 +6,16 @@ use std::fmt;
 use std::process::ExitCode;
 
 use anyhow::{Error, Result};
-use drover_client::Error as ClientError;
+use drover_client::{ApiError, Error as ClientError};
+use drover_node_agent::NodeError;
 use serde_json::{Value, json};
 
 use crate::terminal;
 
 const USAGE: u8 = 2;
 const INTERRUPTED: u8 = 130;
+const BAD_TOKEN: &str = "the server does not take the token of this kubeconfig; `drover kubeconfig --kubeconfig \
+                         DATA_DIR/kubeconfig` on its host prints one with a good token";
 
 /// The command line does not say what can be done.
 #[derive(Debug)]
@@ -71,14 +74,21 @@ pub(crate) fn finish(done: Result<ExitCode>, machine: bool) -> ExitCode {
         let _ = terminal::print(&format!("{}\n", as_json(&error)));
     } else {
         terminal::complain(&format!("{error:#}"));
+        // An agent has no kubeconfig, and says itself what its token is about.
+        if api(&error).is_some_and(|api| api.status.code == 401) && !error.is::<NodeError>() {
+            terminal::tell(BAD_TOKEN);
+        }
     }
     if error.is::<Usage>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
 }
 
+fn api(error: &Error) -> Option<&ApiError> {
+    error.chain().find_map(|cause| cause.downcast_ref::<ClientError>()?.api())
+}
+
 fn as_json(error: &Error) -> Value {
     let mut object = json!({ "error": format!("{error:#}") });
-    let api = error.chain().find_map(|cause| cause.downcast_ref::<ClientError>()?.api());
-    if let Some(api) = api {
+    if let Some(api) = api(error) {
         object["code"] = api.status.code.into();
         object["reason"] = api.status.reason.as_str().into();
     }

@@ -8,6 +8,8 @@ use drover_manifest::{Diagnostic, Document, FieldPath, Limits, Recursion, load_p
 use drover_types::{FieldError, FieldErrorKind, Kind};
 use serde_json::Value;
 
+use crate::terminal;
+
 /// An object that keeps the rules of its kind.
 pub(crate) struct Manifest {
     /// Its kind.
@@ -49,12 +51,20 @@ pub(crate) fn read(paths: &[PathBuf], recursion: Recursion) -> Result<Outcome> {
     Ok(if bad.is_empty() { Outcome::Good(good) } else { Outcome::Bad(bad) })
 }
 
+/// Shows what is wrong, each place in its file, and says what that means.
+pub(crate) fn tell(found: &[Diagnostic], said: &str) {
+    for diagnostic in found {
+        terminal::tell(&diagnostic.render(terminal::stderr_colour(), terminal::width()));
+    }
+    terminal::tell(said);
+}
+
 fn admit(document: Document) -> Result<Manifest, Vec<Diagnostic>> {
     let Some(kind) = Kind::by_gvk(&document.api_version, &document.kind) else {
         return Err(vec![unknown_kind(&document)]);
     };
     let admitted = drover_types::admit(kind, document.value.clone(), None)
-        .map_err(|errors| errors.iter().map(|error| point(&document, error)).collect::<Vec<_>>())?;
+        .map_err(|errors| errors.iter().map(|error| point(&document, kind, error)).collect::<Vec<_>>())?;
     let unknown: Vec<_> =
         admitted.unknown_fields.iter().map(|path| unknown_field(&document, kind, path)).collect();
     if !unknown.is_empty() {
@@ -63,11 +73,17 @@ fn admit(document: Document) -> Result<Manifest, Vec<Diagnostic>> {
     Ok(Manifest { kind, value: admitted.value, document })
 }
 
-/// The error of a field, pointing at its value, or at its key when the field should not be there.
-fn point(document: &Document, error: &FieldError) -> Diagnostic {
+/// The error of a field, pointing at its value, or at its key when that is what is wrong.
+fn point(document: &Document, kind: Kind, error: &FieldError) -> Diagnostic {
     let path = FieldPath::parse(error.path.as_str());
     let message = error.to_string();
+    let key =
+        error.path.as_str().strip_suffix(']').and_then(|path| path.rsplit_once('[')).map(|(_, key)| key);
+    if key.is_some_and(|key| error.message.starts_with(&format!("Invalid value: {key:?}: "))) {
+        return document.error_at_key(&path, message);
+    }
     match error.kind {
+        FieldErrorKind::Unknown => unknown_field(document, kind, error.path.as_str()),
         FieldErrorKind::Forbidden | FieldErrorKind::Duplicate => document.error_at_key(&path, message),
         FieldErrorKind::Required
         | FieldErrorKind::Invalid

@@ -12,6 +12,7 @@ mod dial;
 mod error;
 mod path;
 mod pinned;
+mod plain_end;
 mod pool;
 mod queue;
 mod reflector;

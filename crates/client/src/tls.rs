@@ -14,6 +14,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::config::ConfigError;
 use crate::dial::{BoxStream, Dial};
+use crate::plain_end::PlainEnd;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A peer that is gone without a word is noticed after about a minute: 30 s of silence, then three probes.
@@ -66,13 +67,15 @@ impl TlsDial {
     }
 
     async fn open(&self) -> io::Result<BoxStream> {
-        let tcp = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        let tcp = TcpStream::connect((self.host.as_str(), self.port))
+            .await
+            .map_err(|error| io::Error::new(error.kind(), format!("{}:{}: {error}", self.host, self.port)))?;
         tcp.set_nodelay(true)?;
         sockopt::set_socket_keepalive(&tcp, true)?;
         sockopt::set_tcp_keepidle(&tcp, KEEPALIVE_IDLE)?;
         sockopt::set_tcp_keepintvl(&tcp, KEEPALIVE_INTERVAL)?;
         sockopt::set_tcp_keepcnt(&tcp, KEEPALIVE_PROBES)?;
-        Ok(Box::new(self.connector.connect(self.server_name.clone(), tcp).await?))
+        Ok(Box::new(PlainEnd(self.connector.connect(self.server_name.clone(), tcp).await?)))
     }
 }
 

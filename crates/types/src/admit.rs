@@ -99,7 +99,9 @@ fn typed<T: DeserializeOwned + Serialize + Rules>(
             };
         }
     }
-    Err(at_most(errors))
+    // What is missing is often what was misspelt: that is told first.
+    let misspelt = unknown_fields.iter().map(|path| FieldError::unknown(path.as_str().into()));
+    Err(at_most(misspelt.chain(errors).collect()))
 }
 
 /// So many errors are told at once.

@@ -66,6 +66,8 @@ pub enum FieldErrorKind {
     Duplicate,
     /// Longer or larger than its bound.
     TooLong,
+    /// Nobody knows the field.
+    Unknown,
 }
 
 impl FieldErrorKind {
@@ -73,7 +75,7 @@ impl FieldErrorKind {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Required => "FieldValueRequired",
-            Self::Invalid => "FieldValueInvalid",
+            Self::Invalid | Self::Unknown => "FieldValueInvalid",
             Self::NotSupported => "FieldValueNotSupported",
             Self::Forbidden => "FieldValueForbidden",
             Self::Duplicate => "FieldValueDuplicate",
@@ -97,6 +99,11 @@ impl FieldError {
     fn new(path: FieldPath, kind: FieldErrorKind, message: &str) -> Self {
         let (shown, more) = cut(message, LONGEST_MESSAGE);
         Self { path, kind, message: format!("{shown}{more}") }
+    }
+
+    /// `path: Unknown field`.
+    pub fn unknown(path: FieldPath) -> Self {
+        Self { path, kind: FieldErrorKind::Unknown, message: "Unknown field".to_owned() }
     }
 
     /// `path: Required value: detail`.

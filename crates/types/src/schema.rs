@@ -27,10 +27,29 @@ pub fn schema(kind: Kind) -> Value {
     };
     let mut made = made.to_value();
     made["title"] = json!(kind.names().kind);
+    made["description"] = json!(purpose(kind));
     made["properties"]["apiVersion"] =
         json!({"const": kind.api_version(), "description": "`group/version`."});
     made["properties"]["kind"] = json!({"const": kind.names().kind, "description": "Kind name."});
     made
+}
+
+/// What a kind is for, in a sentence.
+fn purpose(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Namespace => "A space of names; what is in it goes with it.",
+        Kind::Node => "A host with an agent: what it is, whether it is there, and whether it takes new work.",
+        Kind::Secret => "Values, in base64, that only nodes get whose work names them.",
+        Kind::ConfigMap => "Values for processes, in plain text.",
+        Kind::Event => "Something that happened to an object.",
+        Kind::Lease => "A claim that its holder renews.",
+        Kind::Timer => "When to run a template, where, and what to do about overlap and missed ticks.",
+        Kind::Task => "A command run to completion: once by itself, or whenever it is called.",
+        Kind::Service => "Processes that are kept running.",
+        Kind::NodePool => "Nodes by selector, and what holds for them.",
+        Kind::Assignment => "One workload on one node: what it is to do, and what the node made of it.",
+        Kind::Run => "One execution of one process.",
+    }
 }
 
 /// The schema of a kind, made once.

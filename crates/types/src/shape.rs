@@ -67,7 +67,8 @@ pub(crate) fn follows(error: &FieldError, left_out: &[FieldPath]) -> bool {
         FieldErrorKind::Invalid
         | FieldErrorKind::NotSupported
         | FieldErrorKind::Duplicate
-        | FieldErrorKind::TooLong => false,
+        | FieldErrorKind::TooLong
+        | FieldErrorKind::Unknown => false,
     };
     left_out.iter().any(|gap| {
         let gap = gap.as_str();

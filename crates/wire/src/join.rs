@@ -16,13 +16,30 @@ pub fn session_path(node: &str) -> String {
     format!("/apis/drover.dev/v1/nodes/{node}/session")
 }
 
-/// A host asks to be a node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Length of a host id: 128 bits in lower-case hex.
+pub const HOST_ID_DIGITS: usize = 32;
+
+/// Whether this is a host id.
+pub fn is_host_id(text: &str) -> bool {
+    text.len() == HOST_ID_DIGITS && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// A host asks to be a node. Its `Debug` form does not show the host id.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JoinRequest {
+    /// What tells this host from every other: [`HOST_ID_DIGITS`] hex digits, made at random once. Whoever has it may
+    /// take the place of the host that had it, so it is a secret.
+    pub host_id: String,
     /// Labels for the Node, if it is new; only those that the join token allows.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for JoinRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JoinRequest").field("labels", &self.labels).finish_non_exhaustive()
+    }
 }
 
 /// The host is a node.
@@ -46,8 +63,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_credential_is_not_printed() {
+    fn neither_a_credential_nor_a_host_id_is_printed() {
         let response = JoinResponse { node_uid: "u".into(), token: "drk_secret".into() };
         assert!(!format!("{response:?}").contains("secret"));
+        let request = JoinRequest { host_id: "0123456789abcdef".repeat(2), ..JoinRequest::default() };
+        assert!(is_host_id(&request.host_id) && !format!("{request:?}").contains("0123"));
+        for bad in ["", "0123", &"g".repeat(32), &"A".repeat(32), &"0".repeat(33)] {
+            assert!(!is_host_id(bad), "{bad}");
+        }
     }
 }

@@ -23,7 +23,7 @@ pub use credit::{ReceiveWindow, SendWindow};
 pub use desired::{Assembler, Desired, Material, MaterialKind, MaterialRef, PoolSettings};
 pub use error::WireError;
 pub use frame::{Body, CONTROL_STREAM, EndStatus, Frame};
-pub use join::{JoinRequest, JoinResponse, join_path, session_path};
+pub use join::{HOST_ID_DIGITS, JoinRequest, JoinResponse, is_host_id, join_path, session_path};
 pub use limits::{
     Bounded, DEFAULT_WINDOW, MAX_DATA, MAX_DESIRED, MAX_FRAME, MAX_ITEMS, MAX_LABELS, MAX_NAME, MAX_TEXT,
     MAX_WINDOW,

@@ -80,6 +80,32 @@ async fn a_host_joins_once_and_does_its_work_without_a_server_from_then_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_whose_credential_was_lost_on_the_way_joins_again_as_the_same_host() {
+    let dir = Dir::new();
+    let mut server = Server::start();
+    server.allow("drn_join.pin");
+    let again = || {
+        let mut options = options(&server, &dir);
+        options.join_token = Some("drn_join.pin".into());
+        options
+    };
+    let (first, second) = (again(), again());
+    let node = Node::with(first);
+    server.session().await;
+    node.crash().await;
+    let id = dir.data().join("host-id");
+    assert_eq!(std::fs::metadata(&id).unwrap().permissions().mode() & 0o777, 0o600);
+    // As if the crash had been after the server's answer and before it was on disk.
+    std::fs::remove_file(dir.data().join("credential")).unwrap();
+    let _node = Node::with(second);
+    server.session().await;
+    let ids: Vec<String> = server.joined().into_iter().map(|request| request.host_id).collect();
+    let kept = std::fs::read_to_string(&id).unwrap();
+    assert_eq!(ids, [kept.trim(), kept.trim()]);
+    assert!(drover_wire::is_host_id(&ids[0]), "{ids:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_not_known_any_more_joins_anew_and_restarts_nothing() {
     let dir = Dir::new();
     let mut server = Server::start();
@@ -113,7 +139,7 @@ async fn a_token_that_is_not_known_ends_the_first_join_with_the_servers_word() {
     let mut first = options(&server, &dir);
     first.join_token = Some("drn_stolen.pin".into());
     let error = refused(first).await;
-    assert!(matches!(error, NodeError::Join(JoinError::Refused(_))), "{error}");
+    assert!(matches!(error, NodeError::Join(JoinError::BadToken(_))), "{error}");
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(source, "the token is not known");
 }

@@ -5,10 +5,12 @@ mod status;
 mod surplus;
 mod write;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use drover_client::WorkQueue;
 use drover_plan::fleet::assignment::Workload;
+use drover_plan::fleet::node::unknown_since;
 use drover_plan::fleet::placement::{self, Plan};
 use drover_plan::fleet::rollup::Seen;
 use drover_types::Kind;
@@ -92,7 +94,9 @@ async fn one(shared: &Shared, held: &Held) -> Result<Next, Error> {
     let plan = decide(workload, &loaded);
     let written = write::carry_out(shared, workload, &plan, &loaded).await;
     let assignments: Vec<&Assignment> = loaded.assignments.iter().map(|a| &**a).collect();
-    status::write(shared, held, Seen { plan: &plan, assignments: &assignments, now: loaded.now }).await?;
+    let unreachable = unreachable(&loaded);
+    let seen = Seen { plan: &plan, assignments: &assignments, unreachable, now: loaded.now };
+    status::write(shared, held, seen).await?;
     written?;
     let wake_at = [plan.wake_at, surplus.until()].into_iter().flatten().min();
     Ok(wake_at.into())
@@ -102,6 +106,16 @@ fn decide(workload: Workload<'_>, loaded: &Loaded) -> Plan {
     let nodes: Vec<&Node> = loaded.nodes.iter().map(|node| &**node).collect();
     let assignments: Vec<&Assignment> = loaded.assignments.iter().map(|a| &**a).collect();
     placement::plan(workload, &nodes, &assignments, loaded.now)
+}
+
+/// Assignments on nodes that nothing is heard of.
+fn unreachable(loaded: &Loaded) -> u32 {
+    let silent = loaded.nodes.iter().filter(|node| unknown_since(node).is_some());
+    let silent: BTreeSet<&str> = silent.map(|node| node.metadata.name.as_str()).collect();
+    let there = |a: &&Arc<Assignment>| {
+        a.metadata.deletion_timestamp.is_none() && silent.contains(a.spec.node_name.as_str())
+    };
+    u32::try_from(loaded.assignments.iter().filter(there).count()).unwrap_or(u32::MAX)
 }
 
 /// Looks up what may have been written and was not seen since.

@@ -1,6 +1,6 @@
 //! Arguments of the roles that run until they are told to stop.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -34,7 +34,7 @@ pub(crate) struct Server {
     pub(crate) listen: SocketAddr,
     /// A name or address by which clients reach it; may be given several times. Default: the listen address, the
     /// hostname, every local address
-    #[arg(long, value_name = "HOST[:PORT]")]
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = advertised)]
     pub(crate) advertise: Vec<String>,
     /// Do not run an agent for this host
     #[arg(long)]
@@ -48,6 +48,37 @@ pub(crate) struct Server {
     /// Its key (not built yet)
     #[arg(long, value_name = "FILE", hide = true)]
     pub(crate) tls_key: Option<PathBuf>,
+}
+
+/// A name or address that can stand in a URL and in a certificate, and a port or none.
+fn advertised(text: &str) -> Result<String, String> {
+    let is_name = |host: &str| {
+        let label = |label: &str| {
+            let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+            let inner = |c: char| c.is_ascii_alphanumeric() || c == '-';
+            label.len() <= 63
+                && edge(label.chars().next())
+                && edge(label.chars().last())
+                && label.chars().all(inner)
+        };
+        host.len() <= 253 && host.split('.').all(label)
+    };
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    let good = if text.parse::<IpAddr>().is_ok() {
+        true
+    } else if let Some((host, rest)) = text.strip_prefix('[').and_then(|text| text.split_once(']')) {
+        host.parse::<Ipv6Addr>().is_ok() && rest.strip_prefix(':').is_some_and(is_port)
+    } else {
+        match text.split_once(':') {
+            Some((host, port)) => is_name(host) && is_port(port),
+            None => is_name(text),
+        }
+    };
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a host name or address, and a port if need be".into())
+    }
 }
 
 #[derive(Args)]
@@ -70,4 +101,21 @@ pub(crate) struct Agent {
     /// Label of a node that joins for the first time, as far as the token allows it; may be given several times
     #[arg(long = "label", value_name = "KEY=VALUE")]
     pub(crate) labels: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::advertised;
+
+    #[test]
+    fn what_is_advertised_can_stand_in_a_url_and_in_a_certificate() {
+        for good in ["hub", "hub.example:443", "10.0.0.1", "10.0.0.1:7443", "::1", "[2001:db8::1]:7443"] {
+            assert_eq!(advertised(good).as_deref(), Ok(good));
+        }
+        for bad in
+            ["", "https://hub", "hub:0", "hub:99999", "a b", "hub.", "-hub", "[::1]", "[hub]:1", "a:b:1"]
+        {
+            assert!(advertised(bad).is_err(), "{bad:?}");
+        }
+    }
 }

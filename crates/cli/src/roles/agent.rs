@@ -11,21 +11,22 @@ use super::local_agent::host_name;
 use super::logging;
 use super::signals::Stop;
 use crate::command_line;
+use crate::failure::usage;
 
 /// No token file is longer.
 const MAX_TOKEN: usize = 4096;
 
 pub(crate) fn run(args: &command_line::Agent) -> Result<ExitCode> {
-    logging::start("info")?;
     let mut labels = BTreeMap::new();
     for label in &args.labels {
         let Some((key, value)) = label.split_once('=') else {
-            bail!("--label {label:?} is not KEY=VALUE");
+            return Err(usage(format!("--label {label:?} is not KEY=VALUE")));
         };
         if labels.insert(key.to_owned(), value.to_owned()).is_some() {
-            bail!("--label {key} is given twice");
+            return Err(usage(format!("--label {key} is given twice")));
         }
     }
+    logging::start("info")?;
     let name = args.node_name.clone().unwrap_or_else(host_name);
     let address = ServerAddress::Remote { url: args.server.clone() };
     let mut options = NodeOptions::new(address, &name, args.data_dir.clone());

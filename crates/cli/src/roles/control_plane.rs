@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use drover_apiserver::{Server, ServerOptions};
 use drover_node_agent::{Machine, RealMachine};
 use drover_reconciler::Reconciler;
@@ -38,13 +38,16 @@ impl ControlPlane {
     /// Starts it; it answers requests when this returns.
     pub(crate) async fn start(setup: &Setup<'_>) -> Result<Self> {
         let shown = setup.data_dir.display();
-        RealDisk.create_dir(setup.data_dir, 0o700).with_context(|| format!("cannot make {shown}"))?;
+        if setup.data_dir.exists() && !setup.data_dir.is_dir() {
+            bail!("{shown} is not a folder, and cannot be the data directory");
+        }
+        let no_folder = || format!("cannot use {shown} as the data directory");
+        RealDisk.create_dir(setup.data_dir, 0o700).with_context(no_folder)?;
         let world = World::system();
         let random = world.clone();
         let store = SqliteStore::open(setup.data_dir, Options::new(move || random.uuid_v4().as_u128()))?;
-        let listener = TcpListener::bind(setup.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}", setup.listen))?;
+        let listener =
+            TcpListener::bind(setup.listen).await.map_err(|error| cannot_listen(setup.listen, error))?;
         let address = listener.local_addr()?;
         let names = names(setup.advertise, address);
         let options = ServerOptions::new(setup.data_dir, names.clone());
@@ -74,6 +77,14 @@ impl ControlPlane {
         self.server.stop();
         if self.serving.is_finished() { Ok(()) } else { self.serving.await? }
     }
+}
+
+fn cannot_listen(address: SocketAddr, error: std::io::Error) -> anyhow::Error {
+    let hint = match error.kind() {
+        std::io::ErrorKind::AddrInUse => "; another program listens there, --listen chooses another address",
+        _ => "",
+    };
+    anyhow!("cannot listen on {address}: {error}{hint}")
 }
 
 /// The names that clients reach the server by.

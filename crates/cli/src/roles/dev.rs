@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
+use drover_manifest::Recursion;
 use drover_node_agent::{RealHost, end_runs};
 
 use super::control_plane::{ControlPlane, Setup};
@@ -13,10 +14,19 @@ use super::local_agent::LocalAgent;
 use super::signals::Stop;
 use super::{feed, in_process, logging};
 use crate::command_line::{self, Apply, Target};
+use crate::manifests::{self, Outcome};
 use crate::verbs;
 
 pub(crate) fn run(args: &command_line::Dev) -> Result<ExitCode> {
     logging::start("warn")?;
+    // What is wrong with a manifest is told before anything is started or written. stdin can be read only once.
+    if !args.paths.is_empty() && !args.paths.iter().any(|path| path.as_os_str() == "-") {
+        let recursion = if args.recursive { Recursion::Deep } else { Recursion::Flat };
+        if let Outcome::Bad(bad) = manifests::read(&args.paths, recursion)? {
+            manifests::tell(&bad, "nothing was started");
+            return Ok(ExitCode::FAILURE);
+        }
+    }
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(args))
 }
 

@@ -11,7 +11,7 @@ mod send;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use drover_client::Error;
 use drover_manifest::{Diagnostic, FieldPath, Recursion};
 use drover_types::Kind;
@@ -45,6 +45,9 @@ pub(crate) fn run(args: &Apply) -> Result<ExitCode> {
         Outcome::Good(good) => good,
         Outcome::Bad(bad) => return nothing(args, &bad),
     };
+    if good.is_empty() {
+        bail!("nothing to apply: there is no object in what was given");
+    }
     let connection = connect(&args.target)?;
     let strangers = strangers(args, &good);
     if !strangers.is_empty() {
@@ -201,10 +204,7 @@ fn tell(args: &Apply, found: &[Diagnostic], said: &str) -> Result<ExitCode> {
         let diagnostics: Vec<Value> = found.iter().map(Diagnostic::to_json).collect();
         terminal::report(&format!("{}\n", json!({ "error": said, "diagnostics": diagnostics })))?;
     } else {
-        for diagnostic in found {
-            terminal::tell(&diagnostic.render(terminal::stderr_colour(), terminal::width()));
-        }
-        terminal::tell(said);
+        manifests::tell(found, said);
     }
     Ok(ExitCode::FAILURE)
 }

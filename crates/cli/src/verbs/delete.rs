@@ -71,10 +71,7 @@ fn manifests(args: &Delete) -> Result<Option<Option<FromFiles>>> {
             Ok(Some(Some(found.collect())))
         }
         Outcome::Bad(bad) => {
-            for diagnostic in &bad {
-                terminal::tell(&diagnostic.render(terminal::stderr_colour(), terminal::width()));
-            }
-            terminal::tell("nothing was deleted");
+            manifests::tell(&bad, "nothing was deleted");
             Ok(None)
         }
     }
@@ -134,9 +131,10 @@ async fn all(args: &Delete, client: &Client, doomed: &[Doomed]) -> Result<ExitCo
         let work = delete(args, client, one);
         let done = match deadline {
             None => work.await,
-            Some(deadline) => tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| {
-                Err(anyhow!("{} is not gone after {}", shown(one.kind, &one.name), args.timeout))
-            }),
+            Some(deadline) => match tokio::time::timeout_at(deadline, work).await {
+                Ok(done) => done,
+                Err(_) => Err(still_there(args, client, one).await),
+            },
         };
         (one, done)
     });
@@ -159,6 +157,14 @@ async fn all(args: &Delete, client: &Client, doomed: &[Doomed]) -> Result<ExitCo
         }
     }
     failed.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+/// That an object is not gone in time, and what holds it.
+async fn still_there(args: &Delete, client: &Client, one: &Doomed) -> anyhow::Error {
+    let path = object_path(one.kind, &one.namespace, &one.name);
+    let live: Option<Value> = client.get(&path).await.ok();
+    let why = live.map(|object| format!(": {}", Until::Deleted.instead(Some(&object))));
+    anyhow!("{} is not gone after {}{}", shown(one.kind, &one.name), args.timeout, why.unwrap_or_default())
 }
 
 /// Deletes one object and says what became of it; none if it was not there and that is no error.

@@ -37,9 +37,11 @@ fn unknown(kind: Kind, path: &str) -> Result<ExitCode> {
         if let Some(doc) = schema::explain(kind, shorter) {
             let name = kind.names().kind;
             let within = if shorter.is_empty() { name.to_owned() } else { format!("{name}.{shorter}") };
-            match suggest(leaf, doc.fields.iter().map(|field| field.name.as_str())) {
+            let names: Vec<&str> = doc.fields.iter().map(|field| field.name.as_str()).collect();
+            match suggest(leaf, names.iter().copied()) {
                 Some(near) => bail!("{within} has no field {leaf:?}; did you mean {near:?}?"),
-                None => bail!("{within} has no field {leaf:?}"),
+                None if names.is_empty() => bail!("{within} has no fields"),
+                None => bail!("{within} has no field {leaf:?}; there are {}", names.join(", ")),
             }
         }
         parent = shorter;

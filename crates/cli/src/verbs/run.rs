@@ -49,8 +49,15 @@ pub(crate) fn run(args: &RunTask) -> Result<ExitCode> {
         let done = if args.timeout.is_zero() {
             work.await
         } else {
-            let over = || anyhow!("task/{name} is not done after {}", args.timeout);
-            tokio::time::timeout(args.timeout.to_std(), work).await.unwrap_or_else(|_| Err(over()))
+            match tokio::time::timeout(args.timeout.to_std(), work).await {
+                Ok(done) => done,
+                Err(_) => {
+                    let path = object_path(Kind::Task, &connection.namespace, &name);
+                    let live: Option<Value> = connection.client.get(&path).await.ok();
+                    let why = live.as_ref().and_then(|task| condition(task, "Complete")).map(because);
+                    Err(anyhow!("task/{name} is not done after {}{}", args.timeout, why.unwrap_or_default()))
+                }
+            }
         }?;
         judge(&done)
     })

@@ -103,3 +103,21 @@ fn a_namespace_on_the_command_line_and_another_in_the_file_cannot_both_be_meant(
     assert_eq!(said.code, Some(1));
     assert!(said.stderr.contains("a.yaml:5:14") && said.stderr.contains("--namespace"), "{}", said.stderr);
 }
+
+#[test]
+fn a_node_keeps_the_labels_that_drover_gave_it_unless_a_manifest_names_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let _server = still(at);
+    let api = Api::new(at);
+    let labels = json!({"kubernetes.io/os": "linux", "drover.dev/role": "server", "tier": "web"});
+    api.create(Kind::Node, &json!({"metadata": {"name": "n", "labels": labels}, "spec": {}}));
+    let node =
+        "apiVersion: v1\nkind: Node\nmetadata:\n  name: n\n  labels: {dc: a, kubernetes.io/os: plan9}\n";
+    for (args, word) in [(&["--dry-run=client"][..], " (dry run)"), (&[], "")] {
+        assert_eq!(apply(at, &[node], args).stdout, format!("node/n configured{word}\n"));
+    }
+    let kept = json!({"kubernetes.io/os": "plan9", "drover.dev/role": "server", "dc": "a"});
+    assert_eq!(api.get(Kind::Node, "n")["metadata"]["labels"], kept);
+    assert_eq!(apply(at, &[node], &[]).stdout, "node/n unchanged\n");
+}

@@ -48,3 +48,30 @@ fn the_quickstart_shows_a_timer_a_task_and_a_service_on_real_processes() {
         found.stdout.is_empty().then_some(())
     });
 }
+
+#[test]
+fn a_bad_manifest_or_place_is_told_before_anything_is_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("a.yaml"), "apiVersion: v1\nkind: Namespace\nmetadata: {name: NO}\n").unwrap();
+    let said = drover(at, &["dev", "--listen", "127.0.0.1:0", "-f", "a.yaml"]);
+    assert_eq!((said.code, said.stdout.as_str()), (Some(1), ""), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("a.yaml:3:18") && said.stderr.contains("nothing was started"),
+        "{}",
+        said.stderr
+    );
+    let said = drover(at, &["dev", "--listen", "127.0.0.1:0", "-f", "gone.yaml"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.stderr.contains("gone.yaml: no such file"), "{}", said.stderr);
+    assert!(!at.join(".drover").exists());
+
+    let said = drover(at, &["dev", "--listen", "127.0.0.1:0", "--data-dir", "a.yaml"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.stderr.contains("a.yaml is not a folder"), "{}", said.stderr);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = drover(at, &["dev", "--listen", &address]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.stderr.contains(&address) && said.stderr.contains("--listen"), "{}", said.stderr);
+}

@@ -38,6 +38,17 @@ fn an_unknown_field_is_refused_with_the_nearest_known_one() {
 }
 
 #[test]
+fn a_misspelt_field_is_told_before_what_is_missing_without_it() {
+    let (code, _, stderr) = lint(
+        "apiVersion: drover.dev/v1\nkind: Timer\nmetadata: {name: a}\nspec:\n  every: 5s\n  template: {process: {comand: [/bin/true]}}\n",
+    );
+    assert_eq!(code, Some(1));
+    let at = |text: &str| stderr.find(text).unwrap_or_else(|| panic!("no {text:?} in {stderr}"));
+    assert!(at("unknown field \"spec.template.process.comand\"") < at("Required value"), "{stderr}");
+    assert!(stderr.contains("did you mean \"command\"?"), "{stderr}");
+}
+
+#[test]
 fn a_field_that_is_not_built_is_refused_as_such() {
     let (code, _, stderr) = lint(
         "apiVersion: drover.dev/v1\nkind: Service\nmetadata: {name: a}\nspec:\n  sockets: [{name: http, listen: \"0.0.0.0:80\"}]\n  template: {process: {command: [/bin/true]}}\n",

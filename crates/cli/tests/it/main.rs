@@ -5,6 +5,7 @@
 mod acceptance;
 mod access;
 mod apply;
+mod bad_input;
 mod cluster;
 mod cut_off;
 mod delete;
@@ -17,6 +18,7 @@ mod killed;
 mod lan;
 mod lint;
 mod refused;
+mod secrets;
 mod server;
 mod serving;
 mod verbs;

@@ -92,6 +92,7 @@ fn a_wrong_token_and_a_wrong_ca_are_refused() {
     let said = drover(at, &["get", "timers", "--kubeconfig", ".drover/stranger"]);
     assert_eq!(said.code, Some(1));
     assert!(said.stderr.contains("Unauthorized"), "{}", said.stderr);
+    assert!(said.stderr.contains("the token of this kubeconfig"), "{}", said.stderr);
 
     let elsewhere = tempfile::tempdir().unwrap();
     let _other = serve(elsewhere.path());

@@ -118,6 +118,11 @@ impl Api {
         }
     }
 
+    /// Makes an object, or says why not.
+    pub(crate) fn try_create(&self, kind: Kind, object: &Value) -> Result<Value, drover_client::Error> {
+        self.runtime.block_on(self.client.create(&Self::path(kind, object), object))
+    }
+
     /// Writes an object's status.
     pub(crate) fn set_status(&self, kind: Kind, object: &Value, status: Value) -> Value {
         let path =

@@ -40,6 +40,10 @@ fn explain_follows_a_path_and_guesses_at_a_misspelt_kind() {
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     assert!(said.stdout.contains("KIND:     Timer"), "{}", said.stdout);
     assert!(said.stdout.contains("terminationGracePeriod"), "{}", said.stdout);
+    let said = drover(folder.path(), &["explain", "timer"]).stdout;
+    assert!(said.contains("When to run a template"), "{said}");
+    let said = drover(folder.path(), &["explain", "timer.spec.zzz"]);
+    assert!(said.stderr.contains("no field \"zzz\"; there are at, catchUp, "), "{}", said.stderr);
     let said = drover(folder.path(), &["explain", "tmier"]);
     assert_eq!(
         (said.code, said.stderr.as_str()),

@@ -18,6 +18,8 @@ pub struct Seen<'a> {
     pub plan: &'a Plan,
     /// The workload's Assignments.
     pub assignments: &'a [&'a Assignment],
+    /// How many of them are on nodes that nothing is heard of.
+    pub unreachable: u32,
     /// What time it is.
     pub now: Timestamp,
 }
@@ -45,6 +47,19 @@ impl<'a> Seen<'a> {
         tally.settled = self.plan.actions.is_empty() && tally.current == tally.live;
         tally
     }
+}
+
+/// What a count leaves unsaid: that it counts nothing, or what nobody can look at now.
+fn noted(mut message: String, seen: Seen<'_>) -> String {
+    if seen.plan.desired == 0 {
+        return "No node matches.".to_owned();
+    }
+    if seen.unreachable > 0 {
+        let nodes = if seen.unreachable == 1 { "node is" } else { "nodes are" };
+        message
+            .push_str(&format!(" {} {nodes} unreachable, and counted as last reported.", seen.unreachable));
+    }
+    message
 }
 
 fn is_current(a: &Assignment, generation: i64) -> bool {
@@ -80,12 +95,18 @@ impl Speaker<'_> {
     /// Reconciling and Stalled: what kstatus reads beside Ready.
     fn progress(&mut self, plan: &Plan, tally: Tally) {
         let reason = if tally.settled { "Settled" } else { "NodesCatchingUp" };
-        let message = format!("{} of {} nodes act on this generation.", tally.current, plan.desired);
+        let placed = plan.desired.saturating_sub(plan.missing);
+        let message = format!("{} of {placed} nodes act on this generation.", tally.current);
         self.say("Reconciling", !tally.settled, reason, message);
         let stalled = plan.missing > 0;
         let message =
             if stalled { format!("{} more nodes are wanted than fit.", plan.missing) } else { String::new() };
-        self.say("Stalled", stalled, if stalled { "TooFewNodes" } else { "Placed" }, message);
+        let reason = match (stalled, plan.desired) {
+            (true, _) => "TooFewNodes",
+            (false, 0) => "NoNodeMatches",
+            (false, _) => "Placed",
+        };
+        self.say("Stalled", stalled, reason, message);
     }
 }
 
@@ -117,8 +138,16 @@ pub fn timer(timer: &Timer, seen: Seen<'_>) -> TimerStatus {
     }
     let mut speaker = Speaker { conditions: &mut status.conditions, generation, now: seen.now };
     let ready = status.ready >= status.desired && seen.plan.actions.is_empty();
-    let message = format!("Armed on {} of {} nodes.", status.ready, status.desired);
-    speaker.say("Ready", ready, if ready { "Armed" } else { "NotArmedEverywhere" }, message);
+    let suspended = timer.spec.suspend == Some(true);
+    let word = if suspended { "Suspended" } else { "Armed" };
+    let message = noted(format!("{word} on {} of {} nodes.", status.ready, status.desired), seen);
+    let reason = match (ready, suspended, status.desired) {
+        (true, _, 0) => "NoNodeMatches",
+        (true, _, _) => word,
+        (false, true, _) => "NotSuspendedEverywhere",
+        (false, false, _) => "NotArmedEverywhere",
+    };
+    speaker.say("Ready", ready, reason, message);
     speaker.progress(seen.plan, tally);
     status
 }
@@ -148,11 +177,16 @@ pub fn service(service: &Service, seen: Seen<'_>) -> ServiceStatus {
     }
     let available = up >= status.desired;
     let ready = available && tally.settled;
-    let message = format!("{up} of {} processes run.", status.desired);
+    let message = noted(format!("{up} of {} processes run.", status.desired), seen);
+    let reason = match (available, status.desired) {
+        (true, 0) => "NoNodeMatches",
+        (true, _) => "AllUp",
+        (false, _) => "SomeDown",
+    };
     let mut speaker = Speaker { conditions: &mut status.conditions, generation, now: seen.now };
-    speaker.say("Available", available, if available { "AllUp" } else { "SomeDown" }, message.clone());
+    speaker.say("Available", available, reason, message.clone());
     speaker.say("Progressing", !ready, if ready { "Done" } else { "BringingUp" }, String::new());
-    speaker.say("Ready", ready, if ready { "AllUp" } else { "SomeDown" }, message);
+    speaker.say("Ready", ready, reason, message);
     speaker.progress(seen.plan, tally);
     status
 }
@@ -192,8 +226,9 @@ pub fn task(task: &Task, seen: Seen<'_>) -> TaskStatus {
     if over {
         status.completion_time = Some(last.unwrap_or(seen.now));
     }
-    let message =
+    let counts =
         format!("{} succeeded and {} failed of {} nodes.", status.succeeded, status.failed, status.desired);
+    let message = if over { counts } else { noted(counts, seen) };
     let reason = match (complete, failed) {
         (true, _) => "Succeeded",
         (_, true) => "NodesFailed",

@@ -116,8 +116,23 @@ fn keep_what_others_hold(kind: Kind, live: &Value, body: &mut Value) {
             body["metadata"][kept] = live["metadata"][kept].clone();
         }
     }
+    if kind == Kind::Node {
+        keep_own_labels(live, body);
+    }
     if kind == Kind::Namespace && body.pointer("/spec/finalizers").is_none() && live.get("spec").is_some() {
         body["spec"] = live["spec"].clone();
+    }
+}
+
+/// Labels of a Node that Drover sets say what the host is; only a manifest that names one changes it.
+fn keep_own_labels(live: &Value, body: &mut Value) {
+    let Some(held) = live.pointer("/metadata/labels").and_then(Value::as_object) else { return };
+    for (key, value) in held {
+        let prefix = key.split_once('/').map_or("", |(prefix, _)| prefix);
+        let own = prefix == "drover.dev" || prefix == "kubernetes.io" || prefix.ends_with(".kubernetes.io");
+        if own && body["metadata"]["labels"].get(key).is_none() {
+            body["metadata"]["labels"][key] = value.clone();
+        }
     }
 }
 

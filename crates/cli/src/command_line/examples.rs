@@ -1,0 +1,96 @@
+//! What the help of a verb shows below its flags: how it is used, and what else decides what it does.
+
+pub(super) const DEV: &str = "\
+Examples:
+  drover dev -f manifests/quickstart
+  drover dev --listen 127.0.0.1:0 --data-dir /tmp/try
+
+Ctrl-C ends it and what it started; the next start on the same data directory goes on from there.
+DROVER_LOG says how much is logged on stderr: `info`, or `drover_node_agent=debug,warn`.";
+
+pub(super) const SERVER: &str = "\
+Examples:
+  drover server --data-dir /var/lib/drover --listen 0.0.0.0:7443 --advertise hub.example.com
+  KUBECONFIG=/var/lib/drover/kubeconfig drover get nodes
+
+DROVER_LOG says how much is logged on stderr: `info`, or `drover_reconciler=debug,info`.";
+
+pub(super) const AGENT: &str = "\
+Examples:
+  drover agent --server https://hub.example.com:7443 --token-file join.token --data-dir /var/lib/drover
+
+The token is needed once: from then on the host has a credential of its own in its data directory.
+DROVER_LOG says how much is logged on stderr: `info`, or `drover_node_agent=debug,info`.";
+
+pub(super) const APPLY: &str = "\
+Examples:
+  drover apply -f beat.yaml
+  drover apply -R -f manifests --dry-run=server
+  cat beat.yaml | drover apply -f -";
+
+pub(super) const GET: &str = "\
+Examples:
+  drover get timers
+  drover get runs -l drover.dev/workload-name=beat -w
+  drover get timer beat -o yaml
+  drover get nodes -o jsonpath='{.items[*].metadata.name}'";
+
+pub(super) const DESCRIBE: &str = "\
+Examples:
+  drover describe timer beat
+  drover describe node/web-1";
+
+pub(super) const DELETE: &str = "\
+Examples:
+  drover delete timer beat
+  drover delete -f manifests
+  drover delete tasks -l team=web --wait=false";
+
+pub(super) const WAIT: &str = "\
+Examples:
+  drover wait --for=condition=Complete task/migrate --timeout=5m
+  drover wait --for=jsonpath='{.status.ready}'=3 service/web
+  drover wait --for=delete timer/beat";
+
+pub(super) const LOGS: &str = "\
+Examples:
+  drover logs timer/beat
+  drover logs -f service/web --node web-1 --tail 20
+  drover logs beat-c99d18cd6fdb --timestamps";
+
+pub(super) const RUN: &str = "\
+Examples:
+  drover run deploy --node web-1 -p version=1.4 --follow
+  drover run deploy -l tier=web -p version=1.4 --wait --timeout 5m
+  drover run deploy --node web-1 -p version=1.4 --idempotency-key release-1.4";
+
+pub(super) const TRIGGER: &str = "\
+Examples:
+  drover trigger beat
+  drover trigger beat --node web-1";
+
+pub(super) const EVENTS: &str = "\
+Examples:
+  drover events -w
+  drover events --for service/web";
+
+pub(super) const TOKEN: &str = "\
+Examples:
+  drover token create node --allow-label tier=web > join.token
+  drover token create node --node-name web-1 --ttl 1h
+  drover token create user --name ci";
+
+pub(super) const KUBECONFIG: &str = "\
+Examples:
+  drover kubeconfig --server https://hub.example.com:7443 > ~/.kube/config";
+
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  drover explain timer
+  drover explain service.spec.restart
+  drover explain task.spec --recursive";
+
+pub(super) const COMPLETION: &str = "\
+Examples:
+  source <(drover completion bash)
+  drover completion zsh > ~/.zfunc/_drover";
