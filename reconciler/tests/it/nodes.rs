@@ -98,3 +98,20 @@ async fn a_node_that_comes_back_under_its_name_is_another_node() {
     assert_ne!(fleet.seen.on("t", "a").unwrap(), first);
     fleet.until("its run was Lost", |seen| seen.lost("goes-on").as_deref() == Some("NodeDeleted")).await;
 }
+
+#[tokio::test]
+async fn a_workload_says_that_a_node_is_out_of_reach_for_as_long_as_it_is() {
+    let fleet = Fleet::new().await;
+    fleet.join("a", json!({})).await;
+    fleet.post(Kind::Timer, "default", timer("t", Value::Null)).await;
+    fleet.until("a has it", |seen| seen.nodes_of("t") == ["a"]).await;
+    let says = |seen: &Seen| {
+        let timer = seen.timers.get(&key("t")).and_then(|timer| timer.status.clone());
+        let conditions = timer.map(|status| status.conditions).unwrap_or_default();
+        conditions.iter().any(|c| c.type_ == "Ready" && c.message.contains("1 node is unreachable"))
+    };
+    fleet.silence("a").await;
+    fleet.until("it says so", says).await;
+    fleet.connect("a", true).await;
+    fleet.until("it says so no more", |seen| !says(seen)).await;
+}
