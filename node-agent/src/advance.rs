@@ -87,7 +87,10 @@ impl Agent {
             return self.skip(&claim, "StartingDeadline", "it could not start within its starting deadline");
         }
         let spec = match launch::run_spec(&claim, &self.config, &self.materials, &*self.host) {
-            Ok(spec) => spec,
+            Ok(mut spec) => {
+                spec.leash = self.leash(&claim);
+                spec
+            }
             Err(LaunchError::ConfigMissing(missing)) => {
                 let message = missing.to_string();
                 self.config_missing(&claim, &message);

@@ -5,15 +5,19 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use drover_spawn::child::{Child, Reap, Reaped, detach, inherit, reap, start};
+use drover_spawn::leash::{Leash, Pull};
 use drover_spawn::segments::{Stream, Writer};
 use drover_spawn::state::StateFile;
-use drover_spawn::{Clocks, Exited, ProcessId, RunSpec, Tree, cgroup};
+use drover_spawn::{Clocks, Exited, ProcessId, RunSpec, Signal, Tree, cgroup};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read, write};
 
 const BUFFER: usize = 64 << 10;
 /// The longest wait of one round after the child's end.
 const ROUND: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+/// How often the lease of a run that has one is looked at: the clock that a wait goes by stands still in a suspended
+/// machine, and the one that leases go by does not.
+const LOOK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// After so many rounds the exit code is recorded even though the tree or its output is not done with.
 const EARLY: u32 = 10;
 /// After so many it ends: what is still there is stuck in the kernel.
@@ -45,6 +49,8 @@ pub(crate) fn run(run_dir: &Path) -> io::Result<()> {
     let keeper = ProcessId::current()?;
     let tree = Tree::of_keeper(&spec.run_uid, keeper, child.id, spec.cgroup.clone());
     let group = spec.cgroup.clone();
+    let mut leash = spec.leash.take();
+    let mut end = LeashEnd { main: child.id, asked: false };
     // Environment and arguments may hold secrets, and are large: not kept for the life of the run.
     drop::<RunSpec>(spec);
     let mut hold = Hold {
@@ -57,13 +63,40 @@ pub(crate) fn run(run_dir: &Path) -> io::Result<()> {
         childless: false,
     };
     while hold.ended.is_none() {
-        hold.round(None)?;
+        hold.round(leash.as_ref().map(|_| &LOOK))?;
+        if let Some(leash) = leash.as_mut().filter(|_| hold.ended.is_none()) {
+            end.obey(leash, &tree)?;
+        }
     }
     hold.finish(&StateFile::open(run_dir)?, &tree)?;
     if let Some(dir) = &group {
         let _ = cgroup::remove(dir);
     }
     Ok(())
+}
+
+/// Ends what a lease no longer allows. An agent that lives has done so before.
+struct LeashEnd {
+    main: ProcessId,
+    asked: bool,
+}
+
+impl LeashEnd {
+    fn obey(&mut self, leash: &mut Leash, tree: &Tree) -> io::Result<()> {
+        let now_ms = u64::try_from(Clocks::now().boot_ns / 1_000_000).unwrap_or(0);
+        match leash.pull(now_ms) {
+            Pull::Wait => self.asked = false,
+            Pull::Ask if self.asked => {}
+            Pull::Ask => {
+                self.asked = true;
+                self.main.signal(Signal::from_named_raw(leash.signal).unwrap_or(Signal::TERM))?;
+            }
+            Pull::Kill => {
+                tree.kill_once()?;
+            }
+        }
+        Ok(())
+    }
 }
 
 struct Hold {

@@ -30,6 +30,7 @@ pub mod child;
 mod crc;
 mod fork;
 pub mod keeper_process;
+pub mod leash;
 pub mod process;
 pub mod segments;
 pub mod spec;
@@ -38,6 +39,7 @@ pub mod tree;
 pub mod users;
 
 pub use keeper_process::{Found, Keeper, SpawnError};
+pub use leash::Leash;
 pub use process::{Clocks, ProcessId, Signal};
 pub use spec::{OutputLimits, RunSpec};
 pub use state::{Exited, Outcome, RunState, Started};

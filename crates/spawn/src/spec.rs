@@ -9,8 +9,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Leash;
+
 /// The version of the encoding; changed with any change of meaning.
-pub const SPEC_VERSION: u32 = 1;
+pub const SPEC_VERSION: u32 = 2;
 
 /// One process to run, with everything already substituted and resolved.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +37,8 @@ pub struct RunSpec {
     pub output: OutputLimits,
     /// An existing cgroup v2 directory for the child to join.
     pub cgroup: Option<PathBuf>,
+    /// Until when it may go on, if its workload may move to another host.
+    pub leash: Option<Leash>,
     stdin_bytes: Option<u64>,
     /// What the child reads from its standard input before its end; `/dev/null` when absent.
     #[serde(skip)]
@@ -71,6 +75,7 @@ impl RunSpec {
             umask: None,
             output: OutputLimits::default(),
             cgroup: None,
+            leash: None,
             stdin_bytes: None,
             stdin: None,
         }
@@ -160,11 +165,11 @@ mod tests {
 
     #[test]
     fn another_version_is_refused() {
-        let other = RunSpec { version: 2, ..spec() };
+        let other = RunSpec { version: SPEC_VERSION + 1, ..spec() };
         let mut bytes = Vec::new();
         other.write_to(&mut bytes).expect("write");
         let error = RunSpec::read_from(&bytes[..]).expect_err("a foreign version");
-        assert!(error.to_string().contains("version 2"), "{error}");
+        assert!(error.to_string().contains(&format!("version {}", SPEC_VERSION + 1)), "{error}");
     }
 
     #[test]

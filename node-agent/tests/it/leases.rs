@@ -51,3 +51,23 @@ async fn a_lease_outlives_the_agent_and_not_the_boot() {
     agent.until("no lease", |seen| (seen.condition("web", "Ready")?.1 == "LeaseLost").then_some(())).await;
     assert!(agent.seen.runs_in("web", "Running").is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_ends_its_processes_also_if_the_agent_stays_dead() {
+    let dir = Dir::new();
+    let mut agent = Running::start(&dir.data());
+    agent.wants(1, vec![leased("8s")]).await;
+    let heard = boottime();
+    agent.handle.heard(heard).await.unwrap();
+    let run = agent.run("web", "Running").await;
+    let state = agent.state(&run);
+    agent.crash().await;
+    let tree = drover_spawn::Tree::of_run(text(&run, "/metadata/uid"), &state);
+    while !tree.members().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(boottime() < heard + Duration::from_secs(8), "it ended after the lease");
+    let mut agent = Running::start(&dir.data());
+    let ended = agent.run("web", "Failed").await;
+    assert_eq!(text(&ended, "/status/signal"), "SIGTERM");
+}

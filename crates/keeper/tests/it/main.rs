@@ -1,6 +1,7 @@
 //! The keeper with real processes: what it records, what it ends, what it outlives.
 #![allow(missing_docs, clippy::expect_used)]
 
+mod leases;
 mod outlives;
 mod output;
 mod starts;
