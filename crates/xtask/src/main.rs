@@ -56,5 +56,7 @@ fn lint() -> Result<()> {
 }
 
 fn test() -> Result<()> {
+    // The README says `cargo run -- dev`: cargo has to know by itself which program is meant.
+    run::cargo(&["run", "--locked", "--", "version"])?;
     run::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])
 }
