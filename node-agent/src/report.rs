@@ -14,7 +14,8 @@ use crate::ledger::{Change, Claim};
 pub(crate) const TAIL_BYTES: usize = 4096;
 
 /// A change that reports a run as it is now.
-pub(crate) fn run(claim: &Claim, node_name: &str, status: RunStatus) -> Change {
+pub(crate) fn run(claim: &Claim, node_name: &str, mut status: RunStatus) -> Change {
+    status.say_ready(status.finished_at.or(status.started_at).unwrap_or(claim.claimed_at));
     let object = Run {
         api_version: API_VERSION.into(),
         kind: "Run".into(),

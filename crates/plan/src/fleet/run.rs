@@ -78,6 +78,7 @@ fn lost(held: RunStatus, reason: &str, message: &str, now: Timestamp) -> RunStat
     next.finished_at = Some(now);
     next.reason = reason.into();
     next.message = message.into();
+    next.say_ready(now);
     next
 }
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::assignment::WorkloadRef;
-use crate::{Condition, meta::Object};
+use crate::{Condition, ConditionStatus, meta::Object};
 
 /// A Run object.
 pub type Run = Object<RunSpec, RunStatus>;
@@ -91,6 +91,8 @@ impl RunPhase {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RunStatus {
+    /// The generation that this was said of. A Run's spec never changes, so there is only one.
+    pub observed_generation: i64,
     /// Where it is in its life.
     pub phase: RunPhase,
     /// The process id on its node, while it lives.
@@ -123,6 +125,23 @@ pub struct RunStatus {
     /// Ready, NodeUnreachable.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+}
+
+impl RunStatus {
+    /// Says in the standard form whether the run's process lives: condition Ready, since `at` if that has changed.
+    pub fn say_ready(&mut self, at: Timestamp) {
+        let lives = self.phase == RunPhase::Running;
+        self.observed_generation = 1;
+        let next = Condition {
+            type_: "Ready".into(),
+            status: if lives { ConditionStatus::True } else { ConditionStatus::False },
+            observed_generation: Some(1),
+            last_transition_time: at,
+            reason: format!("{:?}", self.phase),
+            message: self.message.clone(),
+        };
+        Condition::set(&mut self.conditions, next);
+    }
 }
 
 /// What a finished process and its children used, by `wait4`.
