@@ -10,9 +10,10 @@ use drover_manifest::Recursion;
 use drover_node_agent::{RealHost, end_runs};
 
 use super::control_plane::{ControlPlane, Setup};
+use super::feed::Feed;
 use super::local_agent::LocalAgent;
 use super::signals::Stop;
-use super::{feed, in_process, logging};
+use super::{in_process, logging};
 use crate::command_line::{self, Apply, Target};
 use crate::manifests::{self, Outcome};
 use crate::verbs;
@@ -34,6 +35,9 @@ async fn serve(args: &command_line::Dev) -> Result<ExitCode> {
     let mut stop = Stop::catch()?;
     let setup = Setup { data_dir: &args.data_dir, listen: args.listen, advertise: &[] };
     let mut plane = ControlPlane::start(&setup).await?;
+    let client = in_process::client(&plane.server, plane.server.admin_token())?;
+    // Before anything can happen, so that all of it is shown.
+    let feed = Feed::begin(&client).await?;
     let agent = LocalAgent::start(&plane.server, &args.data_dir, args.node_name.as_deref()).await?;
     say(&format!(
         "Drover is at {}\nkubeconfig  {}\nnode        {}\n",
@@ -41,9 +45,8 @@ async fn serve(args: &command_line::Dev) -> Result<ExitCode> {
         plane.kubeconfig.display(),
         agent.node_name
     ));
-    let client = in_process::client(&plane.server, plane.server.admin_token())?;
     let colour = std::io::stdout().is_terminal() && crate::terminal::stderr_colour();
-    let feed = tokio::spawn(feed::show(client, colour));
+    let feed = tokio::spawn(feed.show(colour));
     let mut code = ExitCode::SUCCESS;
     let mut failed = None;
     if args.paths.is_empty() || apply(args, &plane).await? {

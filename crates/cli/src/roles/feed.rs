@@ -5,12 +5,17 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use anyhow::Result;
-use drover_client::{Client, Error, EventKind, List, ListOptions, WatchOptions};
+use drover_client::{Client, EventKind, ListOptions};
 use drover_types::Kind;
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::fields::{condition, name, number, text, time};
+use crate::follow::{Follow, Seen};
+use crate::paint;
 
 /// Kinds whose changes are shown.
 const KINDS: [Kind; 4] = [Kind::Node, Kind::Run, Kind::Task, Kind::Service];
@@ -38,10 +43,6 @@ pub(crate) fn line(kind: Kind, before: Option<&Value>, after: &Value) -> Option<
     }
 }
 
-fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
-
 fn run(before: Option<&Value>, after: &Value) -> Option<Line> {
     let phase = text(after, "/status/phase");
     if before.is_some_and(|run| text(run, "/status/phase") == phase) {
@@ -64,7 +65,7 @@ fn run(before: Option<&Value>, after: &Value) -> Option<Line> {
 
 /// Exit code or signal, how long it took, and the end of what it said.
 fn ending(run: &Value) -> String {
-    let mut said = match run.pointer("/status/exitCode").and_then(Value::as_i64) {
+    let mut said = match number(run, "/status/exitCode") {
         Some(code) => format!(": exit {code}"),
         None => match (text(run, "/status/signal"), text(run, "/status/reason")) {
             ("", reason) => match text(run, "/status/message") {
@@ -74,8 +75,8 @@ fn ending(run: &Value) -> String {
             (signal, _) => format!(": {signal}"),
         },
     };
-    let time = |pointer: &str| text(run, pointer).parse::<Timestamp>().ok();
-    if let (Some(started), Some(finished)) = (time("/status/startedAt"), time("/status/finishedAt")) {
+    let (started, finished) = (time(run, "/status/startedAt"), time(run, "/status/finishedAt"));
+    if let (Some(started), Some(finished)) = (started, finished) {
         said += &format!(" after {}", spell(finished.duration_since(started)));
     }
     if let Some(last) = text(run, "/status/outputTail").lines().rfind(|line| !line.trim().is_empty()) {
@@ -91,10 +92,6 @@ fn spell(took: SignedDuration) -> String {
         millis @ ..60_000 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
         millis => format!("{} min {} s", millis / 60_000, millis % 60_000 / 1000),
     }
-}
-
-fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
-    object.pointer("/status/conditions")?.as_array()?.iter().find(|c| c["type"] == type_)
 }
 
 /// A condition of the object that has become another.
@@ -119,88 +116,74 @@ fn settled(before: Option<&Value>, after: &Value, kind: &str, types: &[&str]) ->
     let message = now["message"].as_str().unwrap_or_default().trim_end_matches('.');
     let said = if message.is_empty() { word.to_owned() } else { format!("{word}: {message}") };
     let good = if *changed == "Failed" { !holds } else { holds };
-    Some(Line { object: format!("{kind}/{}", text(after, "/metadata/name")), said, good })
+    Some(Line { object: format!("{kind}/{}", name(after)), said, good })
 }
 
-/// Shows everything that happens from now on, until the client's server is gone for good or stdout is.
-pub(crate) async fn show(client: Client, colour: bool) -> Result<()> {
-    let (sender, mut lines) = mpsc::channel(QUEUE);
-    for kind in KINDS {
-        tokio::spawn(follow(client.clone(), kind, sender.clone()));
-    }
-    drop(sender);
-    let clock = drover_world::World::system().clock;
-    while let Some(Line { object, said, good }) = lines.recv().await {
-        let time = clock.now().to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string();
-        let (on, off) = match (colour, good) {
-            (false, _) => ("", ""),
-            (true, true) => ("\x1b[32m", "\x1b[0m"),
-            (true, false) => ("\x1b[31m", "\x1b[0m"),
-        };
-        // Nobody reads any more: the roles go on all the same.
-        if writeln!(std::io::stdout(), "{time}  {on}{object:<20}{off} {said}").is_err() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-async fn follow(client: Client, kind: Kind, lines: mpsc::Sender<Line>) {
-    let mut known = None;
-    while !lines.is_closed() {
-        if round(&client, kind, &mut known, &lines).await.is_err() {
-            // The server is stopping, or this was so slow that its watch was closed: begin again with a list.
-            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-        }
-    }
-}
-
-/// Objects by uid, as they were seen last.
-type Known = BTreeMap<String, Value>;
-
-/// A list, then what changes after it. What the first list finds was there before, and is no news.
-async fn round(
-    client: &Client,
+/// A kind's objects by uid, as they were seen last, and what becomes of them.
+struct Story {
     kind: Kind,
-    known: &mut Option<Known>,
-    lines: &mpsc::Sender<Line>,
-) -> Result<(), Error> {
-    let path = kind.path(None);
-    let list: List<Value> = client.list(&path, &ListOptions::default()).await?;
-    let before = known.take();
-    let mut now = Known::new();
-    for object in list.items {
-        if let Some(before) = &before {
-            tell(kind, &object, before, lines).await;
-        }
-        now.insert(text(&object, "/metadata/uid").to_owned(), object);
-    }
-    let known = known.insert(now);
-    let options =
-        WatchOptions { resource_version: Some(list.metadata.resource_version), ..WatchOptions::default() };
-    let mut watch = client.watch(&path, &options).await?;
-    while let Some(event) = watch.next().await? {
-        let object: Value = event.object()?;
-        let uid = text(&object, "/metadata/uid").to_owned();
-        match event.kind {
-            EventKind::Added | EventKind::Modified => {
-                tell(kind, &object, known, lines).await;
-                known.insert(uid, object);
-            }
-            EventKind::Deleted => {
-                known.remove(&uid);
-            }
-            EventKind::Bookmark | EventKind::Error => {}
-        }
-    }
-    Ok(())
+    known: BTreeMap<String, Value>,
+    follow: Follow,
 }
 
-async fn tell(kind: Kind, object: &Value, known: &Known, lines: &mpsc::Sender<Line>) {
-    if let Some(line) = line(kind, known.get(text(object, "/metadata/uid")), object) {
-        // Nobody listens: the caller sees it by itself.
-        let _ = lines.send(line).await;
+/// What happens from a moment on. What there was at that moment is no news.
+pub(crate) struct Feed(Vec<Story>);
+
+impl Feed {
+    /// Begins now.
+    pub(crate) async fn begin(client: &Client) -> Result<Self> {
+        let mut stories = Vec::new();
+        for kind in KINDS {
+            let (items, follow) = Follow::begin(client, &kind.path(None), ListOptions::default()).await?;
+            let known = items.into_iter().map(|object| (uid(&object), object)).collect();
+            stories.push(Story { kind, known, follow });
+        }
+        Ok(Self(stories))
     }
+
+    /// Shows it until stdout is gone. Dropping the future ends it.
+    pub(crate) async fn show(self, colours: bool) {
+        let (sender, mut lines) = mpsc::channel(QUEUE);
+        // They end with this.
+        let mut stories = JoinSet::new();
+        for story in self.0 {
+            stories.spawn(story.tell(sender.clone()));
+        }
+        drop(sender);
+        let clock = drover_world::World::system().clock;
+        while let Some(Line { object, said, good }) = lines.recv().await {
+            let time = clock.now().to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string();
+            let object = if good { paint::WELL } else { paint::WRONG }.on(colours, &format!("{object:<20}"));
+            // Nobody reads any more: the roles go on all the same.
+            if writeln!(std::io::stdout(), "{time}  {object} {said}").is_err() {
+                break;
+            }
+        }
+    }
+}
+
+impl Story {
+    async fn tell(mut self, lines: mpsc::Sender<Line>) {
+        // An error here is one that trying again cannot mend: the server is stopping.
+        while let Ok(Seen { kind, object }) = self.follow.next().await {
+            let uid = uid(&object);
+            if kind == EventKind::Deleted {
+                self.known.remove(&uid);
+                continue;
+            }
+            let line = line(self.kind, self.known.get(&uid), &object);
+            self.known.insert(uid, object);
+            if let Some(line) = line
+                && lines.send(line).await.is_err()
+            {
+                return;
+            }
+        }
+    }
+}
+
+fn uid(object: &Value) -> String {
+    text(object, "/metadata/uid").to_owned()
 }
 
 #[cfg(test)]
