@@ -252,6 +252,8 @@ impl Agent {
             Ok(()) => true,
             Err(error) => {
                 tracing::error!(%error, "the journal cannot be written; nothing new starts until it can");
+                // Also one that is over by the next step is told of.
+                self.unwritable.get_or_insert_with(|| self.world.clock.now());
                 false
             }
         }
@@ -261,7 +263,9 @@ impl Agent {
     fn step(&mut self, now: Now) -> Duration {
         let mut wake = now.boottime + SWEEP;
         let writable = self.flush();
-        self.note_disk(writable, now.wall);
+        if writable {
+            self.tell_unwritable(now.wall);
+        }
         self.look(now);
         if writable {
             wake = wake.min(self.plan_due(now)).min(self.advance(now));

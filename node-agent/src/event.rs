@@ -49,16 +49,13 @@ impl Agent {
         self.tell_event(self.node(), "SpoolOverflow", &message);
     }
 
-    /// Takes note of whether the journal can be written, and says that it could not be once it can again.
-    pub(crate) fn note_disk(&mut self, writable: bool, now: Timestamp) {
-        if !writable {
-            self.unwritable.get_or_insert(now);
-        } else if let Some(since) = self.unwritable.take() {
-            let message = format!(
-                "the node's data directory could not be written from {since:.0} to {now:.0}; nothing was started meanwhile"
-            );
-            self.tell_event(self.node(), "DiskUnwritable", &message);
-        }
+    /// Says that the journal could not be written, once it can be again.
+    pub(crate) fn tell_unwritable(&mut self, now: Timestamp) {
+        let Some(since) = self.unwritable.take() else { return };
+        let message = format!(
+            "the node's data directory could not be written from {since:.0} to {now:.0}; nothing was started meanwhile"
+        );
+        self.tell_event(self.node(), "DiskUnwritable", &message);
     }
 
     fn node(&self) -> ObjectReference {

@@ -8,6 +8,8 @@ mod needs;
 mod run;
 mod tidy;
 
+use std::process::ExitCode;
+
 use anyhow::{Result, bail};
 
 const USAGE: &str = "cargo xtask CHORE
@@ -20,7 +22,18 @@ const USAGE: &str = "cargo xtask CHORE
   tidy       the rules of the house: arrows between crates, room sizes, module heads
   generate   write schemas/ anew  [--check: fail when that would change it]";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match chore() {
+        Ok(()) => ExitCode::SUCCESS,
+        // Without the backtrace that an error of `main` would bring: what failed has been said above it.
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn chore() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     std::env::set_current_dir(run::workspace_root())?;
@@ -58,5 +71,5 @@ fn lint() -> Result<()> {
 fn test() -> Result<()> {
     // The README says `cargo run -- dev`: cargo has to know by itself which program is meant.
     run::cargo(&["run", "--locked", "--", "version"])?;
-    run::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])
+    run::tests(&["test", "--workspace", "--locked", "--no-fail-fast"])
 }

@@ -9,7 +9,7 @@ use drover_node_agent::{Agent, Config, Handle, RealHost};
 use drover_wire::{
     Desired, Material, MaterialKind, PoolSettings, Report, ReportItem, Trigger, TriggerResult,
 };
-use drover_world::{Clock, RealDisk, SystemClock, World};
+use drover_world::{Clock, Disk, RealDisk, SystemClock, World};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -97,6 +97,10 @@ impl Running {
     }
 
     pub(crate) fn start_in_boot(data_dir: &Path, boot_id: &str) -> Self {
+        Self::start_on(Arc::new(RealDisk), data_dir, boot_id)
+    }
+
+    pub(crate) fn start_on(disk: Arc<dyn Disk>, data_dir: &Path, boot_id: &str) -> Self {
         std::fs::create_dir_all(data_dir).unwrap();
         let keeper = drover_keeper_image::install(data_dir).unwrap();
         let config = Config {
@@ -107,7 +111,7 @@ impl Running {
             search_path: "/usr/bin:/bin".to_owned(),
         };
         let host = Arc::new(RealHost::new(keeper));
-        let (agent, handle) = Agent::open(config, World::system(), Arc::new(RealDisk), host).unwrap();
+        let (agent, handle) = Agent::open(config, World::system(), disk, host).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             agent.run(async move { drop(stopped.await) }).await.unwrap();
@@ -145,7 +149,15 @@ impl Running {
             }
         };
         let found = tokio::time::timeout(PATIENCE, looking).await;
-        found.unwrap_or_else(|_| panic!("{what}: {:?} {:?}", self.seen.runs, self.seen.statuses))
+        found.unwrap_or_else(|_| {
+            // What was seen last tells most; all of it may be megabytes.
+            let last: Vec<&Value> = self.seen.runs.values().rev().take(5).collect();
+            panic!(
+                "never seen: {what}; of {} runs the last: {last:#?}; {:#?}",
+                self.seen.runs.len(),
+                self.seen.statuses
+            )
+        })
     }
 
     /// The first Run of a workload in this phase.

@@ -1,11 +1,15 @@
 //! A full disk: nothing crashes, nothing that was acknowledged or has ended is lost, and it heals by itself.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
+use drover_world::{Append, Disk, Entry, RealDisk};
 use serde_json::json;
+use tokio::sync::Notify;
 
-use crate::agent::{Running, assignment, end_all, script, text};
+use crate::agent::{PATIENCE, Running, assignment, boot_id, end_all, script, text};
 
 /// A small file system in memory; unmounted when dropped.
 struct Small(PathBuf, #[expect(dead_code, reason = "holds the directory")] tempfile::TempDir);
@@ -39,8 +43,58 @@ impl Drop for Small {
     }
 }
 
-fn exists(path: &Path) -> bool {
-    path.exists()
+/// The real disk, which tells when a log could not be appended to.
+#[derive(Default)]
+struct Told(Arc<Notify>);
+
+struct ToldAppend(Box<dyn Append>, Arc<Notify>);
+
+impl Disk for Told {
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+        RealDisk.read(path, limit)
+    }
+
+    fn write_atomic(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+        RealDisk.write_atomic(path, bytes, mode)
+    }
+
+    fn append(&self, path: &Path, mode: u32) -> io::Result<Box<dyn Append>> {
+        Ok(Box::new(ToldAppend(RealDisk.append(path, mode)?, Arc::clone(&self.0))))
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<Entry>> {
+        RealDisk.list(directory)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        RealDisk.remove(path)
+    }
+
+    fn remove_tree(&self, directory: &Path) -> io::Result<()> {
+        RealDisk.remove_tree(directory)
+    }
+
+    fn create_dir(&self, directory: &Path, mode: u32) -> io::Result<()> {
+        RealDisk.create_dir(directory, mode)
+    }
+}
+
+impl Append for ToldAppend {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.append(bytes).inspect_err(|_| self.1.notify_one())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.0.truncate(len)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,10 +128,14 @@ async fn a_full_disk_neither_crashes_nor_loses() {
     }
     agent.state(&first).started().unwrap().signal_main(drover_spawn::process::Signal::KILL).unwrap();
     let seen = agent.crash().await;
-    let mut agent = Running::start(&data);
+    let disk = Told::default();
+    let refused = Arc::clone(&disk.0);
+    let mut agent = Running::start_on(Arc::new(disk), &data, &boot_id());
     agent.seen = seen;
     assert_eq!(agent.handle.standing().await.unwrap().revision, Some(1));
-    assert!(exists(&data.join("journal")));
+    assert!(data.join("journal").exists());
+    // The page that the journal ends in may still have room; the timer's ticks use it up.
+    tokio::time::timeout(PATIENCE, refused.notified()).await.expect("the disk is full");
     small.free();
     let ended = agent.run("long", "Failed").await;
     assert_eq!(ended.pointer("/status/exitCode"), Some(&json!(7)));
