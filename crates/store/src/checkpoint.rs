@@ -4,7 +4,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
         mpsc::{SyncSender, sync_channel},
     },
@@ -19,6 +19,8 @@ pub(crate) struct Checkpointer {
     wake: Option<SyncSender<()>>,
     broken: Arc<OnceLock<Arc<str>>>,
     full: Arc<AtomicBool>,
+    /// Held while the log is being moved.
+    moving: Arc<Mutex<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -33,11 +35,16 @@ impl Checkpointer {
         let (wake, woken) = sync_channel::<()>(1);
         let broken = Arc::new(OnceLock::new());
         let full = Arc::new(AtomicBool::new(false));
-        let (breaks, fills) = (broken.clone(), full.clone());
+        let moving = Arc::new(Mutex::new(()));
+        let (breaks, fills, moves) = (broken.clone(), full.clone(), moving.clone());
         let run = move || {
             let mut failing = false;
             while woken.recv().is_ok() {
-                match file::set(&conn, "wal_checkpoint(PASSIVE)") {
+                let moved = {
+                    let _moving = moves.lock().unwrap_or_else(PoisonError::into_inner);
+                    file::set(&conn, "wal_checkpoint(PASSIVE)")
+                };
+                match moved {
                     Ok(()) => {
                         failing = false;
                         count(&metrics.checkpoints);
@@ -63,7 +70,12 @@ impl Checkpointer {
             .name("store-log".into())
             .spawn(run)
             .map_err(|source| OpenError::Io { path: path.into(), source })?;
-        Ok(Self { wake: Some(wake), broken, full, thread: Some(thread) })
+        Ok(Self { wake: Some(wake), broken, full, moving, thread: Some(thread) })
+    }
+
+    /// Held while the log is being moved: who holds it too keeps it from being.
+    pub(crate) fn moving(&self) -> Arc<Mutex<()>> {
+        self.moving.clone()
     }
 
     /// Whether the disk was full for it since this was asked last.

@@ -4,7 +4,7 @@
 //! ([`Checkpointer`]); when that cannot keep up, the writer waits a moment for the readers; when somebody keeps a read
 //! open regardless (only another program can), writes are refused at a hard bound rather than the disk filled.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, atomic::Ordering::Relaxed};
 
 use crate::{Engine, Result, StoreError, StoreMetrics, checkpoint::Checkpointer};
 
@@ -40,7 +40,11 @@ impl Log {
         if self.bytes < limit {
             return Ok(());
         }
+        // The other thread at work is not a reader that is stuck, however long a large log takes it.
+        let moving = self.checkpointer.moving();
+        let paused = moving.lock().unwrap_or_else(PoisonError::into_inner);
         self.restart(engine);
+        drop(paused);
         if self.bytes < limit { Ok(()) } else { Err(StoreError::LogStuck { bytes: self.bytes }) }
     }
 
