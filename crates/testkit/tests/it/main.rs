@@ -1,0 +1,3 @@
+//! A handful of runs, small enough for every build. The many are run by `cargo xtask sim`.
+
+mod seeds;
