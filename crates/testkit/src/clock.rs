@@ -27,7 +27,9 @@ impl Origin {
 
     /// What a clock that nobody steps says now.
     pub fn true_time(&self) -> Timestamp {
-        self.wall.checked_add(SignedDuration::try_from(self.elapsed()).unwrap_or_default()).unwrap_or(Timestamp::MAX)
+        self.wall
+            .checked_add(SignedDuration::try_from(self.elapsed()).unwrap_or_default())
+            .unwrap_or(Timestamp::MAX)
     }
 }
 

@@ -45,7 +45,13 @@ pub fn failure(plan: &Plan, outcome: &Outcome, shrunk: Option<&Shrunk>) -> Strin
     }
     if let Some(shrunk) = shrunk {
         let script: Vec<Act> = Plan { script: None, ..plan.clone() }.script();
-        let _ = writeln!(text, "what it takes ({} of {} deeds, {} runs):", shrunk.kept.len(), script.len(), shrunk.runs);
+        let _ = writeln!(
+            text,
+            "what it takes ({} of {} deeds, {} runs):",
+            shrunk.kept.len(),
+            script.len(),
+            shrunk.runs
+        );
         for at in &shrunk.kept {
             let act = &script[*at];
             let _ = writeln!(text, "  {at:4} at {:?}: {}", act.at, act.deed);

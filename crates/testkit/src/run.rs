@@ -124,7 +124,8 @@ pub fn run_with(plan: &Plan, laws: Vec<Box<dyn law::Law>>) -> Outcome {
 async fn act(plan: &Plan, origin: Origin, history: &History) {
     let seed = plan.seed;
     let link = |name: &str| Link::new(Quality::near(), seed.dice(&format!("link/{name}")));
-    let uptime = |name: &str| Duration::from_secs(seed.dice(&format!("uptime/{name}")).within(30..=1_000_000));
+    let uptime =
+        |name: &str| Duration::from_secs(seed.dice(&format!("uptime/{name}")).within(30..=1_000_000));
     let server_disk = SimDisk::default();
     let server_clock = SimClock::new(origin, uptime("server"));
     let server = ServerSite::new(seed, history.clone(), server_clock, server_disk);

@@ -181,7 +181,12 @@ impl fmt::Display for Step {
         let seconds = self.at.as_secs();
         let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
         let part = self.part.to_string();
-        write!(f, "{:7} {hours:02}:{minutes:02}:{rest:02}.{:03} {part:<10} ", self.number, self.at.subsec_millis())?;
+        write!(
+            f,
+            "{:7} {hours:02}:{minutes:02}:{rest:02}.{:03} {part:<10} ",
+            self.number,
+            self.at.subsec_millis()
+        )?;
         match &self.event {
             Event::Up => f.write_str("up"),
             Event::Down(how) => write!(f, "down: {how}"),
@@ -193,9 +198,18 @@ impl fmt::Display for Step {
             Event::Gone(process, how) => write!(f, "gone {process}: {how}"),
             Event::Asked(call) => write!(f, "asks #{} {} {}", call.id, call.method, call.path),
             Event::Answered(call, Answer::Done(revision)) => {
-                write!(f, "was answered #{} {} {}: done, at {}", call.id, call.method, call.path, revision.unwrap_or(0))
+                write!(
+                    f,
+                    "was answered #{} {} {}: done, at {}",
+                    call.id,
+                    call.method,
+                    call.path,
+                    revision.unwrap_or(0)
+                )
             }
-            Event::Answered(call, Answer::Refused(code, why)) => write!(f, "was refused #{}: {code} {why}", call.id),
+            Event::Answered(call, Answer::Refused(code, why)) => {
+                write!(f, "was refused #{}: {code} {why}", call.id)
+            }
             Event::Answered(call, Answer::Unknown(why)) => write!(f, "has no answer to #{}: {why}", call.id),
             Event::Stored { revision, key, value } => {
                 let key = String::from_utf8_lossy(key);
@@ -226,5 +240,7 @@ impl fmt::Display for Step {
 
 /// Tells bytes apart: FNV-1a.
 fn mark(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

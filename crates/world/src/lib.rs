@@ -31,7 +31,11 @@ pub struct World {
 impl World {
     /// The real clock, the kernel's randomness, and the runtime's threads.
     pub fn system() -> Self {
-        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), blocking: Arc::new(BlockingThreads) }
+        Self {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            blocking: Arc::new(BlockingThreads),
+        }
     }
 
     /// Does work that blocks where it holds up nobody, and waits for what comes of it. The work goes on if nobody waits.

@@ -105,7 +105,8 @@ async fn send_output(
     };
     let (sender, mut pieces) = mpsc::channel::<Bytes>(AHEAD);
     let request = Request { start: open.start, follow: open.follow, timestamps: open.timestamps };
-    let reading = async { Ok(output::read((handle, world), host, (&open.uid, found), request, sender).await?) };
+    let reading =
+        async { Ok(output::read((handle, world), host, (&open.uid, found), request, sender).await?) };
     let sending = async {
         while let Some(mut piece) = pieces.recv().await {
             while !piece.is_empty() {

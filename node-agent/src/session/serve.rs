@@ -47,7 +47,8 @@ struct Serving<'a> {
 pub(crate) async fn serve(session: &Session, opened: Opened) -> Broken {
     let interval = opened.welcome.heartbeat_interval_ms.clamp(*INTERVALS.start(), *INTERVALS.end());
     let patience = Duration::from_millis(interval) * SILENT_INTERVALS;
-    let streams = Streams::new(opened.out.clone(), session.handle.clone(), session.host.clone(), session.world.clone());
+    let streams =
+        Streams::new(opened.out.clone(), session.handle.clone(), session.host.clone(), session.world.clone());
     let mut serving = Serving {
         session,
         assembler: Assembler::default(),

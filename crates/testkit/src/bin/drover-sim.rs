@@ -159,13 +159,13 @@ fn one(options: &Options, seed: u64) -> (Outcome, Option<String>) {
         let again = run(&plan);
         if again != outcome {
             let at = outcome.timeline.iter().zip(&again.timeline).find(|(one, other)| one != other);
-            let what = format!("seed {seed} has two histories:\n{at:#?}\nagain: {}", report::command(&plan, None));
+            let what =
+                format!("seed {seed} has two histories:\n{at:#?}\nagain: {}", report::command(&plan, None));
             return (outcome, Some(what));
         }
     }
     let Some(violation) = &outcome.violation else { return (outcome, None) };
-    let shrunk =
-        if options.no_shrink || options.only.is_some() { None } else { shrink(&plan, violation) };
+    let shrunk = if options.no_shrink || options.only.is_some() { None } else { shrink(&plan, violation) };
     let trouble = report::failure(&plan, &outcome, shrunk.as_ref());
     (outcome, Some(trouble))
 }

@@ -29,7 +29,8 @@ impl Behaviour {
         let value = |name: &str| {
             argv.iter().find_map(|word| word.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')))
         };
-        let number = |name: &str, default: u64| value(name).and_then(|text| text.parse().ok()).unwrap_or(default);
+        let number =
+            |name: &str, default: u64| value(name).and_then(|text| text.parse().ok()).unwrap_or(default);
         let has = |name: &str| argv.iter().any(|word| word == name);
         let jitter = number("jitter", 0);
         let lives = if has("forever") { None } else { Some(number("for", 1000) + dice.within(0..=jitter)) };

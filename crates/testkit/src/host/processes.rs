@@ -173,9 +173,10 @@ impl SimHost {
 
     pub(super) fn signal(&self, started: &Started, signal: Signal) {
         let inner = self.lock();
-        let keeper = inner.keepers.values().find(|keeper| {
-            keeper.run_uid == started.run_uid && keeper.id == started.keeper
-        });
+        let keeper = inner
+            .keepers
+            .values()
+            .find(|keeper| keeper.run_uid == started.run_uid && keeper.id == started.keeper);
         if let Some(keeper) = keeper {
             // Its keeper may be at its end; then the process is, too.
             let _ = keeper.signals.send(signal);

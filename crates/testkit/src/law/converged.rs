@@ -46,11 +46,13 @@ impl Law for Converged {
             }
             if spec["service"].is_object() && spec["evicted"] != true {
                 let namespace = assignment["metadata"]["namespace"].as_str().unwrap_or_default();
-                let workload = format!("{namespace}/{}", spec["workloadRef"]["name"].as_str().unwrap_or_default());
+                let workload =
+                    format!("{namespace}/{}", spec["workloadRef"]["name"].as_str().unwrap_or_default());
                 let node = spec["nodeName"].as_str().unwrap_or_default().to_owned();
                 let wanted = spec["service"]["replicas"].as_u64().unwrap_or(1);
                 let lives = replicas.remove(&(node.clone(), workload.clone())).unwrap_or(0);
-                let down = matches!(spec["service"]["restart"]["policy"].as_str(), Some("Never" | "OnFailure"));
+                let down =
+                    matches!(spec["service"]["restart"]["policy"].as_str(), Some("Never" | "OnFailure"));
                 if lives > wanted || (lives < wanted && !down) {
                     return Err(format!("{workload} has {lives} of {wanted} processes on {node}: {status}"));
                 }

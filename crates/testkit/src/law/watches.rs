@@ -49,7 +49,9 @@ impl Collection {
         }
         match self.up_to(revision) {
             Some((at, held, gone)) if at == revision && held == name && gone == deleted => Ok(()),
-            Some((at, held, _)) => Err(format!("{held} at {at} was passed over, {name} at {revision} was told")),
+            Some((at, held, _)) => {
+                Err(format!("{held} at {at} was passed over, {name} at {revision} was told"))
+            }
             None => Err(format!("{name} at {revision} was told, and was never stored")),
         }
     }
@@ -75,11 +77,13 @@ impl Law for Watches {
         match &step.event {
             Event::Stored { revision, key, value } => {
                 self.revision = *revision;
-                let Some(key) = std::str::from_utf8(key).ok().and_then(|key| key.strip_prefix("/registry/")) else {
+                let Some(key) = std::str::from_utf8(key).ok().and_then(|key| key.strip_prefix("/registry/"))
+                else {
                     return Ok(());
                 };
                 let mut parts = key.splitn(3, '/');
-                let (Some(group), Some(plural), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
+                let (Some(group), Some(plural), Some(name)) = (parts.next(), parts.next(), parts.next())
+                else {
                     return Ok(());
                 };
                 if let Some(collection) = self.collections.get_mut(&format!("{group}/{plural}/"))

@@ -204,7 +204,10 @@ impl AsyncRead for End {
         if flow.damaged {
             drop(flow);
             self.connection.reset();
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "what came was damaged on its way")));
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "what came was damaged on its way",
+            )));
         }
         let mut taken = 0;
         let done = match flow.pieces.front_mut() {

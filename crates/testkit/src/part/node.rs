@@ -84,7 +84,8 @@ impl NodeSite {
 
     fn options(&self, life: &Life, number: u64) -> NodeOptions {
         let name = node_name(self.node);
-        let dial = SimDial { life: life.clone(), link: self.link.clone(), far: Arc::new(self.server.clone()) };
+        let dial =
+            SimDial { life: life.clone(), link: self.link.clone(), far: Arc::new(self.server.clone()) };
         NodeOptions {
             server: ServerAddress::InProcess(Arc::new(dial)),
             node_name: name.clone(),

@@ -40,7 +40,8 @@ impl ReconcilerSite {
                 entropy: Arc::new(self.seed.entropy(&format!("reconciler/{number}"))),
                 blocking: Arc::new(LaterOn(life.clone())),
             };
-            let dial = SimDial { life: life.clone(), link: self.link.clone(), far: Arc::new(self.server.clone()) };
+            let dial =
+                SimDial { life: life.clone(), link: self.link.clone(), far: Arc::new(self.server.clone()) };
             let client = Client::new(Arc::new(dial), "sim").and_then(|client| client.with_token(&token));
             let work = async {
                 let client = match client {

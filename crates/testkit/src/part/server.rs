@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use drover_apiserver::{Server, ServerOptions};
-use drover_store::{ChangeKind, Commit, KeyValue, Observer};
+use drover_store::{ChangeKind, Commit, KeyValue, Observer, Store};
 use drover_world::World;
 
 use super::{Orders, live};
@@ -125,7 +125,8 @@ impl ServerSite {
                 link.cut();
                 link.release();
             }
-            self.disk.restart(order.power.then(|| self.seed.stream(&format!("server/power/{number}"))).as_mut());
+            self.disk
+                .restart(order.power.then(|| self.seed.stream(&format!("server/power/{number}"))).as_mut());
         }
     }
 
@@ -146,10 +147,12 @@ impl ServerSite {
             entropy: Arc::new(self.seed.entropy(&format!("server/{number}"))),
             blocking: Arc::new(LaterOn(life.clone())),
         };
-        let store = crate::disk::open_store(&self.disk, Path::new(DATA_DIR), &world).map_err(|error| {
-            format!("the store does not open: {error:?}")
-        })?;
-        store.attach(Arc::new(Recorder { history: self.history.clone() })).await.map_err(|e| e.to_string())?;
+        let store = crate::disk::open_store(&self.disk, Path::new(DATA_DIR), &world)
+            .map_err(|error| format!("the store does not open: {error:?}"))?;
+        store
+            .attach(Arc::new(Recorder { history: self.history.clone() }))
+            .await
+            .map_err(|e| e.to_string())?;
         let options = ServerOptions {
             disk: Arc::new(LifeDisk { disk: Arc::new(self.disk.clone()), life: life.clone() }),
             ..ServerOptions::new(PathBuf::from(DATA_DIR), vec!["sim".into()])

@@ -89,7 +89,9 @@ impl Author<'_> {
             1 => self.make("tasks"),
             2 => self.make("services"),
             3 => {
-                let Some((path, kind)) = self.made.get(usize::try_from(self.number % 5).unwrap_or(0)).cloned() else {
+                let Some((path, kind)) =
+                    self.made.get(usize::try_from(self.number % 5).unwrap_or(0)).cloned()
+                else {
                     return;
                 };
                 // Some are kept, so that there is always something to do.
@@ -119,7 +121,8 @@ impl Author<'_> {
             }
             8 | 9 => {
                 if let Some(path) = self.one("timers") {
-                    let node = node_name(usize::try_from(self.dice.below(self.plan.nodes as u64)).unwrap_or(0));
+                    let node =
+                        node_name(usize::try_from(self.dice.below(self.plan.nodes as u64)).unwrap_or(0));
                     let id = format!("{:032x}", self.at.as_millis());
                     self.call("POST", format!("{path}/trigger"), json!({"nodeName": node, "requestId": id}));
                 }

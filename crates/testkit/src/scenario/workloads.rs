@@ -82,7 +82,8 @@ pub(super) fn timer(dice: &mut Dice, name: &str, now: i64, hours: u64) -> Value 
     let zones = ["UTC", "Europe/Berlin", "America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Kathmandu"];
     match dice.below(10) {
         0..=4 => {
-            let periods: &[&str] = if hours > 6 { &["5m", "10m", "30m", "1h"] } else { &["1m", "2m", "5m", "17m"] };
+            let periods: &[&str] =
+                if hours > 6 { &["5m", "10m", "30m", "1h"] } else { &["1m", "2m", "5m", "17m"] };
             spec["every"] = (*dice.pick(periods)).into();
         }
         5..=7 => {
