@@ -1,5 +1,6 @@
 //! The store without threads: one connection that writes. [`SqliteStore`](crate::SqliteStore) runs it on its writer
-//! thread; a simulation runs it inline.
+//! thread; [`InlineStore`](crate::InlineStore)
+//! in its callers'.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,7 +11,7 @@ use rusqlite::Connection;
 
 use crate::{
     Commit, KeyValue, ListOptions, OpenError, Options, Page, Result, Status, StoreError, Txn, TxnOutcome,
-    error::is_fatal_error, file, read, reserve::Reserve, schema::Meta, torn, upkeep, write,
+    error::is_fatal_error, file, log::FRAME_BYTES, read, reserve::Reserve, schema::Meta, torn, upkeep, write,
 };
 
 /// What [`Engine::apply`] did.
@@ -243,14 +244,22 @@ impl Engine {
 
     /// The state of the store.
     pub fn status(&self) -> Status {
+        let Meta { epoch, revision, compacted } = self.meta;
+        let (db_bytes, wal_bytes) = if self.options.vfs.is_some() { self.told() } else { self.found() };
+        Status { revision, compacted, epoch, db_bytes, wal_bytes }
+    }
+
+    /// How long database and log are, by the file system.
+    fn found(&self) -> (u64, u64) {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
-        Status {
-            revision: self.meta.revision,
-            compacted: self.meta.compacted,
-            epoch: self.meta.epoch,
-            db_bytes: size(&self.path),
-            wal_bytes: size(&file::beside(&self.path, "-wal")),
-        }
+        (size(&self.path), size(&file::beside(&self.path, "-wal")))
+    }
+
+    /// The same by SQLite, which alone knows where the files of a VFS are.
+    fn told(&self) -> (u64, u64) {
+        let number = |name| file::number(&self.conn, name).ok().and_then(|found| u64::try_from(found).ok());
+        let (pages, size) = (number("page_count").unwrap_or(0), number("page_size").unwrap_or(0));
+        (pages * size, self.log_frames().map_or(0, |(frames, _)| frames * FRAME_BYTES))
     }
 
     /// Lets go of what only revisions before `revision` show. The rows go with the next steps of

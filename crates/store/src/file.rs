@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::{
     OpenError, Options, StoreError,
@@ -152,20 +152,28 @@ fn create(path: &Path, options: &Options) -> Result<(), OpenError> {
     File::open(parent).and_then(|parent| parent.sync_all()).map_err(io)
 }
 
+/// All in one transaction: a crash leaves a database with everything or one that is filled again.
 fn fill(conn: &Connection, options: &Options) -> Result<(), StoreError> {
-    set(conn, &format!("application_id = {APPLICATION_ID}"))?;
-    migrate(conn)?;
+    let transaction = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
+    set(&transaction, &format!("application_id = {APPLICATION_ID}"))?;
+    for (index, script) in MIGRATIONS.iter().enumerate() {
+        advance(&transaction, index, script)?;
+    }
     let epoch = uuid::Builder::from_random_bytes((options.entropy)().to_be_bytes()).into_uuid();
-    Meta { epoch, revision: 0, compacted: 0 }.save(conn)?;
-    Ok(())
+    Meta { epoch, revision: 0, compacted: 0 }.save(&transaction)?;
+    Ok(transaction.commit()?)
+}
+
+fn advance(transaction: &Transaction<'_>, index: usize, script: &str) -> Result<(), StoreError> {
+    transaction.execute_batch(script)?;
+    set(transaction, &format!("user_version = {}", index + 1))
 }
 
 fn migrate(conn: &Connection) -> Result<(), StoreError> {
     let version = number(conn, "user_version")?;
     for (index, script) in MIGRATIONS.iter().enumerate().skip(usize::try_from(version).unwrap_or(0)) {
         let transaction = conn.unchecked_transaction()?;
-        transaction.execute_batch(script)?;
-        set(&transaction, &format!("user_version = {}", index + 1))?;
+        advance(&transaction, index, script)?;
         transaction.commit()?;
     }
     Ok(())

@@ -3,8 +3,8 @@
 //! [`Store`] is the one trait: compare-and-swap transactions on several keys, lists that are one consistent
 //! snapshot of a revision still kept, watches that resume from a revision still kept, compaction. Keys and values
 //! are bytes; nothing here knows what an object is. [`SqliteStore`] keeps it all in one SQLite file behind one
-//! writer thread; [`Engine`] is the same thing without threads, for a caller that must decide itself when work is
-//! done. [`Cache`] holds the live objects under a prefix and feeds any number of watchers.
+//! writer thread; [`InlineStore`] is the same without threads, for a simulation; [`Engine`] is what both are made of.
+//! [`Cache`] holds the live objects under a prefix and feeds any number of watchers.
 //!
 //! Absent: any other backend (the trait's words are those etcd has, so that it can be one), backup and restore,
 //! and time: nothing here expires.
@@ -16,6 +16,7 @@ mod debug;
 mod engine;
 mod error;
 mod file;
+mod inline;
 mod lock;
 mod log;
 mod metrics;
@@ -41,6 +42,7 @@ pub use api::{
 pub use cache::{Cache, CacheOptions, CachePage, Encode, Encoded};
 pub use engine::{Applied, Engine};
 pub use error::{OpenError, StoreError};
+pub use inline::InlineStore;
 pub use metrics::{BATCH_BUCKETS, CacheMetrics, StoreMetrics};
 pub use options::{MAX_KEY_BYTES, MAX_TXN_BYTES, MAX_TXN_OPS, Options};
 pub use ring::{Event, EventKind, Object};

@@ -1,22 +1,29 @@
 //! How long the write-ahead log may get, and what the writer does about it.
 //!
-//! The log starts over when all of it is in the database and nobody reads it any more. Another thread moves it
-//! ([`Checkpointer`]); when that cannot keep up, the writer waits a moment for the readers; when somebody keeps a read
+//! The log starts over when all of it is in the database and nobody reads it any more. A [`Mover`] moves it; when that cannot keep up, the writer waits a moment for the readers; when somebody keeps a read
 //! open regardless (only another program can), writes are refused at a hard bound rather than the disk filled.
 
 use std::sync::{Arc, PoisonError, atomic::Ordering::Relaxed};
 
-use crate::{Engine, Result, StoreError, StoreMetrics, checkpoint::Checkpointer};
+use crate::{Engine, Result, StoreError, StoreMetrics, checkpoint::Checkpointer, metrics::count};
 
 /// Unmoved bytes that wake the other thread.
 const WAKE_BYTES: u64 = 512 << 10;
 /// Writes are refused when the log is so many times as long as it should be.
 const REFUSE: u64 = 8;
 /// A page of the log with its header.
-const FRAME_BYTES: u64 = 4096 + 24;
+pub(crate) const FRAME_BYTES: u64 = 4096 + 24;
+
+/// Who moves the log into the database while there is time.
+pub(crate) enum Mover {
+    /// Another thread, with a connection of its own.
+    Thread(Checkpointer),
+    /// The writer itself, after a commit: for a store without threads.
+    Writer,
+}
 
 pub(crate) struct Log {
-    checkpointer: Checkpointer,
+    mover: Mover,
     metrics: Arc<StoreMetrics>,
     /// How long it should be at most.
     bound: u64,
@@ -26,13 +33,15 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub(crate) fn new(checkpointer: Checkpointer, metrics: Arc<StoreMetrics>, bound: u64) -> Self {
-        Self { checkpointer, metrics, bound: bound.max(WAKE_BYTES), bytes: 0, tried: 0 }
+    pub(crate) fn new(mover: Mover, metrics: Arc<StoreMetrics>, bound: u64) -> Self {
+        Self { mover, metrics, bound: bound.max(WAKE_BYTES), bytes: 0, tried: 0 }
     }
 
     /// Whether there is room for another commit.
     pub(crate) fn room(&mut self, engine: &mut Engine) -> Result<()> {
-        if let Some(reason) = self.checkpointer.broken() {
+        if let Mover::Thread(checkpointer) = &self.mover
+            && let Some(reason) = checkpointer.broken()
+        {
             engine.poison(reason);
             return Ok(());
         }
@@ -50,12 +59,20 @@ impl Log {
 
     /// To be called after each commit.
     pub(crate) fn grown(&mut self, engine: &mut Engine) {
-        if self.checkpointer.met_full_disk() {
+        if let Mover::Thread(checkpointer) = &self.mover
+            && checkpointer.met_full_disk()
+        {
             engine.let_reserve_go();
         }
-        let unmoved = self.measure(engine);
+        let mut unmoved = self.measure(engine);
         if unmoved >= WAKE_BYTES {
-            self.checkpointer.wake();
+            match &self.mover {
+                Mover::Thread(checkpointer) => checkpointer.wake(),
+                Mover::Writer => {
+                    self.move_now(engine);
+                    unmoved = self.measure(engine);
+                }
+            }
         }
         // On a full disk the log is all the space there is.
         let bound = if engine.is_full() { WAKE_BYTES } else { self.bound };
@@ -63,6 +80,15 @@ impl Log {
         let long = self.bytes > bound || engine.reserve_bytes().is_some_and(|kept| unmoved > kept / 2);
         if long && self.bytes >= self.tried + bound / 4 {
             self.restart(engine);
+        }
+    }
+
+    fn move_now(&mut self, engine: &mut Engine) {
+        match engine.checkpoint() {
+            Ok(()) => count(&self.metrics.checkpoints),
+            Err(StoreError::DiskFull) => drop(engine.let_reserve_go()),
+            // Either it has ended writing, which says so itself, or a later one does what this one did not.
+            Err(_) => {}
         }
     }
 

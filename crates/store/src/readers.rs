@@ -7,10 +7,14 @@ use std::{
     thread::JoinHandle,
 };
 
+use bytes::Bytes;
+use futures_util::FutureExt;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{OpenError, Options, Result, StoreError, file, lock::DirLock};
+use crate::{
+    BoxFuture, Commit, OpenError, Options, Result, StoreError, file, lock::DirLock, read, watch::Past,
+};
 
 type Job = Box<dyn FnOnce(&Connection) + Send>;
 
@@ -59,6 +63,17 @@ impl Readers {
         });
         jobs.send(job).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl Past for Readers {
+    fn changes(
+        &self,
+        prefix: Bytes,
+        span: (u64, u64),
+        rows: usize,
+    ) -> BoxFuture<'_, Result<(Vec<Commit>, u64)>> {
+        self.run(move |conn| read::changes(conn, &prefix, span, rows)).boxed()
     }
 }
 

@@ -18,10 +18,10 @@ use crate::{
     StoreError, StoreMetrics, Txn, TxnOutcome, Watch,
     checkpoint::Checkpointer,
     lock::DirLock,
-    log::Log,
+    log::{Log, Mover},
     read,
     readers::Readers,
-    watch::Hub,
+    watch::{Hub, Past},
     writer::{Request, Writer},
 };
 
@@ -60,16 +60,15 @@ impl SqliteStore {
         let (requests, waiting) = mpsc::channel(options.queue.max(1));
         let writer = Writer {
             engine,
-            requests: waiting,
             hub: hub.clone(),
             metrics: metrics.clone(),
-            log: Log::new(checkpointer, metrics.clone(), options.wal_bytes),
+            log: Log::new(Mover::Thread(checkpointer), metrics.clone(), options.wal_bytes),
             batch: options.batch,
             observers: Vec::new(),
             compacting: Vec::new(),
         };
         let run = move || {
-            writer.run();
+            writer.run(waiting);
             drop(lock);
         };
         let writer = std::thread::Builder::new()
@@ -126,7 +125,13 @@ impl Store for SqliteStore {
             if from < compacted {
                 return Err(StoreError::Compacted { compacted });
             }
-            self.hub.watch(Bytes::copy_from_slice(prefix), from, self.watch_capacity, self.readers()?)
+            let readers: Arc<dyn Past> = self.readers()?.clone();
+            self.hub.watch(
+                Bytes::copy_from_slice(prefix),
+                from,
+                self.watch_capacity,
+                Arc::downgrade(&readers),
+            )
         }
         .boxed()
     }

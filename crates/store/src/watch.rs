@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 
-use crate::{Commit, Result, StoreError, StoreMetrics, metrics::count, queue::Queue, read, readers::Readers};
+use crate::{BoxFuture, Commit, Result, StoreError, StoreMetrics, metrics::count, queue::Queue};
 
 /// Rows read from the past at a time.
 const PAGE_ROWS: usize = 256;
@@ -43,6 +43,18 @@ impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Watch")
     }
+}
+
+/// What is read of the past.
+pub(crate) trait Past: Send + Sync {
+    /// The commits after `span.0` and up to `span.1` that touch the prefix, and how far that went; see
+    /// [`read::changes`](crate::read::changes).
+    fn changes(
+        &self,
+        prefix: Bytes,
+        span: (u64, u64),
+        rows: usize,
+    ) -> BoxFuture<'_, Result<(Vec<Commit>, u64)>>;
 }
 
 type Commits = Arc<Queue<Arc<Commit>>>;
@@ -102,7 +114,7 @@ impl Hub {
         prefix: Bytes,
         from: u64,
         capacity: usize,
-        readers: &Arc<Readers>,
+        past: Weak<dyn Past>,
     ) -> Result<Watch> {
         let queue = Arc::new(Queue::new(capacity));
         let mut state = self.state();
@@ -121,9 +133,9 @@ impl Hub {
         let following = Following {
             seat: Seat { hub: self.clone(), id },
             queue,
-            readers: Arc::downgrade(readers),
+            past,
             prefix,
-            past: VecDeque::new(),
+            read: VecDeque::new(),
             position: from,
             upto,
         };
@@ -167,9 +179,9 @@ struct Following {
     #[expect(dead_code, reason = "held for its drop")]
     seat: Seat,
     queue: Commits,
-    readers: Weak<Readers>,
+    past: Weak<dyn Past>,
     prefix: Bytes,
-    past: VecDeque<Commit>,
+    read: VecDeque<Commit>,
     position: u64,
     upto: u64,
 }
@@ -177,17 +189,16 @@ struct Following {
 impl Following {
     async fn step(&mut self) -> Result<Arc<Commit>> {
         loop {
-            if let Some(commit) = self.past.pop_front() {
+            if let Some(commit) = self.read.pop_front() {
                 return Ok(Arc::new(commit));
             }
             if self.position >= self.upto {
                 return self.queue.pop().await;
             }
-            let readers = self.readers.upgrade().ok_or(StoreError::Closed)?;
-            let (prefix, span) = (self.prefix.clone(), (self.position, self.upto));
-            let (commits, reached) =
-                readers.run(move |conn| read::changes(conn, &prefix, span, PAGE_ROWS)).await?;
-            self.past = commits.into();
+            let past = self.past.upgrade().ok_or(StoreError::Closed)?;
+            let span = (self.position, self.upto);
+            let (commits, reached) = past.changes(self.prefix.clone(), span, PAGE_ROWS).await?;
+            self.read = commits.into();
             self.position = reached;
         }
     }

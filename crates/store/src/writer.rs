@@ -1,4 +1,5 @@
-//! The writer thread: takes what waits, commits it together, shows it to the observers, then answers each.
+//! The writer: takes what waits, commits it together, shows it to the observers, then answers each. On a thread of
+//! its own in [`SqliteStore`](crate::SqliteStore), in its callers' in [`InlineStore`](crate::InlineStore).
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
@@ -21,7 +22,6 @@ pub(crate) enum Request {
 
 pub(crate) struct Writer {
     pub(crate) engine: Engine,
-    pub(crate) requests: mpsc::Receiver<Request>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) metrics: Arc<StoreMetrics>,
     pub(crate) log: Log,
@@ -34,34 +34,35 @@ pub(crate) struct Writer {
 type Waiting = (Vec<Txn>, Vec<oneshot::Sender<Result<TxnOutcome>>>);
 
 impl Writer {
-    pub(crate) fn run(mut self) {
+    /// Serves requests until nobody can send one any more.
+    pub(crate) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         // What a crash left half compacted is taken up again.
         let mut busy = true;
         loop {
             let first = if busy {
-                match self.requests.try_recv() {
+                match requests.try_recv() {
                     Ok(request) => Some(request),
                     Err(mpsc::error::TryRecvError::Empty) => None,
                     Err(mpsc::error::TryRecvError::Disconnected) => break,
                 }
             } else {
-                match self.requests.blocking_recv() {
+                match requests.blocking_recv() {
                     Some(request) => Some(request),
                     None => break,
                 }
             };
             if let Some(first) = first {
-                self.take(first);
+                self.take(first, || requests.try_recv().ok());
             }
             busy = self.maintain();
         }
     }
 
-    /// One request, or a batch of all transactions that wait.
-    fn take(&mut self, first: Request) {
+    /// Serves one request, or a batch of all transactions that wait: `next` gives what does.
+    pub(crate) fn take(&mut self, first: Request, mut next: impl FnMut() -> Option<Request>) {
         let (mut txns, mut answers): Waiting = Default::default();
-        let (mut next, mut bytes) = (Some(first), 0);
-        while let Some(request) = next.take() {
+        let (mut taken, mut bytes) = (Some(first), 0);
+        while let Some(request) = taken.take() {
             match request {
                 Request::Txn(txn, answer) => {
                     bytes += weight(&txn);
@@ -74,7 +75,7 @@ impl Writer {
                 }
             }
             if txns.len() < self.batch.max(1) && bytes < MAX_TXN_BYTES {
-                next = self.requests.try_recv().ok();
+                taken = next();
             }
         }
         self.commit((txns, answers));
@@ -134,7 +135,7 @@ impl Writer {
     }
 
     /// Brings an observer up to date from some way back, so that it can serve those who resume. Nothing is committed
-    /// meanwhile: this is the thread that would.
+    /// meanwhile: this is who would.
     fn attach(&mut self, observer: Arc<dyn Observer>) -> Result<()> {
         let status = self.engine.status();
         let base = status.revision.saturating_sub(observer.replay()).max(status.compacted);
@@ -154,7 +155,7 @@ impl Writer {
     }
 
     /// One step of upkeep. Says whether there is more to do.
-    fn maintain(&mut self) -> bool {
+    pub(crate) fn maintain(&mut self) -> bool {
         self.log.grown(&mut self.engine);
         let done = self.engine.maintain();
         self.metrics.syncs.store(self.engine.syncs(), Relaxed);
@@ -187,7 +188,7 @@ impl Writer {
     }
 }
 
-/// However the thread ends, those who follow are told.
+/// However it ends, those who follow are told.
 impl Drop for Writer {
     fn drop(&mut self) {
         self.hub.close();

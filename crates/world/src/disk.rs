@@ -18,7 +18,8 @@ pub trait Disk: Send + Sync {
     /// returns, the new ones have reached the disk.
     fn write_atomic(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()>;
 
-    /// Opens a file to grow at its end, creating it durably with `mode` where it is missing.
+    /// Opens a file to grow at its end, creating it with `mode` where it is missing. When this returns, its name has
+    /// reached the disk, whoever created it.
     fn append(&self, path: &Path, mode: u32) -> io::Result<Box<dyn Append>>;
 
     /// What the directory holds, ordered by name.
@@ -30,7 +31,8 @@ pub trait Disk: Send + Sync {
     /// Removes a directory and all that is in it. A missing one is fine.
     fn remove_tree(&self, directory: &Path) -> io::Result<()>;
 
-    /// Creates the directory with `mode`, its missing parents likewise. One that exists is given `mode`.
+    /// Creates the directory with `mode`, its missing parents likewise. One that exists is given `mode`. When this
+    /// returns, all those names have reached the disk, also where an earlier call was cut off by a crash.
     fn create_dir(&self, directory: &Path, mode: u32) -> io::Result<()>;
 }
 
@@ -99,19 +101,18 @@ impl Disk for RealDisk {
     }
 
     fn append(&self, path: &Path, mode: u32) -> io::Result<Box<dyn Append>> {
-        let created = match OpenOptions::new().append(true).create_new(true).mode(mode).open(path) {
+        let file = match OpenOptions::new().append(true).create_new(true).mode(mode).open(path) {
             Ok(file) => {
                 file.set_permissions(Permissions::from_mode(mode))?;
-                sync_parent(path)?;
-                Some(file)
+                file
             }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => None,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                OpenOptions::new().append(true).open(path)?
+            }
             Err(error) => return Err(error),
         };
-        let file = match created {
-            Some(file) => file,
-            None => OpenOptions::new().append(true).open(path)?,
-        };
+        // Also for one that is there: who created it may have crashed before this.
+        sync_parent(path)?;
         Ok(Box::new(RealAppend { file }))
     }
 
@@ -144,9 +145,20 @@ impl Disk for RealDisk {
     }
 
     fn create_dir(&self, directory: &Path, mode: u32) -> io::Result<()> {
-        if !directory.is_dir() {
-            DirBuilder::new().recursive(true).mode(mode).create(directory)?;
-            sync_parent(directory)?;
+        let mut levels = vec![directory];
+        let mut above = directory;
+        while !above.is_dir() {
+            let Some(parent) = above.parent().filter(|parent| !parent.as_os_str().is_empty()) else { break };
+            levels.push(parent);
+            above = parent;
+        }
+        // The first of them is there: who created it may have crashed before its name was durable.
+        for level in levels.into_iter().rev() {
+            match DirBuilder::new().mode(mode).create(level) {
+                Err(_) if level.is_dir() => {}
+                done => done?,
+            }
+            sync_parent(level)?;
         }
         fs::set_permissions(directory, Permissions::from_mode(mode))
     }

@@ -14,7 +14,7 @@ const MAX_LINES: usize = 800;
 const NAMELESS: [&str; 6] = ["util", "utils", "helpers", "misc", "common", "manager"];
 
 /// Which of our crates each of our crates may use. A crate that is not here may not exist.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("drover-types", &[]),
     ("drover-world", &[]),
     ("drover-spawn", &[]),
@@ -49,6 +49,20 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "drover-reconciler",
             "drover-store",
             "drover-types",
+            "drover-world",
+        ],
+    ),
+    (
+        "drover-testkit",
+        &[
+            "drover-apiserver",
+            "drover-client",
+            "drover-node-agent",
+            "drover-reconciler",
+            "drover-spawn",
+            "drover-store",
+            "drover-types",
+            "drover-wire",
             "drover-world",
         ],
     ),

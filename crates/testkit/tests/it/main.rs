@@ -1,0 +1,6 @@
+//! A handful of runs, small enough for every build. The many are run by `cargo xtask sim`.
+
+mod disk;
+mod power;
+mod seeds;
+mod store;
