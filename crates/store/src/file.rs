@@ -44,7 +44,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Connection, OpenErr
 }
 
 /// The database holds secrets. SQLite gives the log and the index the mode of the database.
-const MODE: u32 = 0o600;
+pub(crate) const MODE: u32 = 0o600;
 
 fn close_to_others(path: &Path, found: &std::fs::Metadata) -> Result<(), OpenError> {
     if found.permissions().mode() & 0o077 == 0 {
@@ -152,17 +152,23 @@ fn create(path: &Path, options: &Options) -> Result<(), OpenError> {
     File::open(parent).and_then(|parent| parent.sync_all()).map_err(io)
 }
 
-fn fill(conn: &Connection, options: &Options) -> Result<(), StoreError> {
+/// Gives an empty database its tables.
+pub(crate) fn make(conn: &Connection) -> Result<(), StoreError> {
     set(conn, &format!("application_id = {APPLICATION_ID}"))?;
-    migrate(conn)?;
+    migrate(conn, MIGRATIONS)
+}
+
+fn fill(conn: &Connection, options: &Options) -> Result<(), StoreError> {
+    make(conn)?;
     let epoch = uuid::Builder::from_random_bytes((options.entropy)().to_be_bytes()).into_uuid();
     Meta { epoch, revision: 0, compacted: 0 }.save(conn)?;
     Ok(())
 }
 
-fn migrate(conn: &Connection) -> Result<(), StoreError> {
+/// Takes the schema to the last of these, each step in a transaction with the number that says it was made.
+pub(crate) fn migrate(conn: &Connection, migrations: &[&str]) -> Result<(), StoreError> {
     let version = number(conn, "user_version")?;
-    for (index, script) in MIGRATIONS.iter().enumerate().skip(usize::try_from(version).unwrap_or(0)) {
+    for (index, script) in migrations.iter().enumerate().skip(usize::try_from(version).unwrap_or(0)) {
         let transaction = conn.unchecked_transaction()?;
         transaction.execute_batch(script)?;
         set(&transaction, &format!("user_version = {}", index + 1))?;
@@ -192,7 +198,7 @@ fn inspect(conn: &Connection, path: &Path) -> Result<(), OpenError> {
     if verdict != "ok" {
         return Err(OpenError::Corrupt { path: path.into(), detail: verdict });
     }
-    migrate(conn).map_err(fail)?;
+    migrate(conn, MIGRATIONS).map_err(fail)?;
     if tables(conn).map_err(fail)? != expected().map_err(fail)? {
         let detail = "its tables are not those this program makes".into();
         return Err(OpenError::Corrupt { path: path.into(), detail });
@@ -209,7 +215,7 @@ fn tables(conn: &Connection) -> Result<Vec<[Option<String>; 4]>, StoreError> {
 
 fn expected() -> Result<Vec<[Option<String>; 4]>, StoreError> {
     let fresh = Connection::open_in_memory()?;
-    migrate(&fresh)?;
+    migrate(&fresh, MIGRATIONS)?;
     tables(&fresh)
 }
 
@@ -232,7 +238,7 @@ pub(crate) fn number(conn: &Connection, pragma: &str) -> Result<i64, StoreError>
 }
 
 /// Says why this file is not opened.
-fn refuse(path: &Path, error: impl Into<StoreError>) -> OpenError {
+pub(crate) fn refuse(path: &Path, error: impl Into<StoreError>) -> OpenError {
     use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};
     let path = path.to_path_buf();
     match error.into() {

@@ -11,7 +11,7 @@ use crate::{Engine, Result, StoreError, StoreMetrics, checkpoint::Checkpointer};
 /// Unmoved bytes that wake the other thread.
 const WAKE_BYTES: u64 = 512 << 10;
 /// Writes are refused when the log is so many times as long as it should be.
-const REFUSE: u64 = 8;
+pub(crate) const REFUSE: u64 = 8;
 /// A page of the log with its header.
 const FRAME_BYTES: u64 = 4096 + 24;
 
