@@ -15,6 +15,7 @@ use crate::agent::Agent;
 use crate::config::Config;
 use crate::handle::{AgentError, Standing};
 use crate::ledger::Change;
+use crate::welcome::WENT_BACK;
 
 const NAME: &str = "desired.json";
 const MAX_BYTES: u64 = 128 << 20;
@@ -61,6 +62,15 @@ impl Agent {
         if !desired.full && self.store_epoch.as_deref() != Some(&store_epoch) {
             return Err(AgentError::Refused("a change of a state that this node does not have".into()));
         }
+        if let Some(held) = self.revision
+            && self.store_epoch.as_deref() == Some(&store_epoch)
+            && desired.revision < held
+        {
+            return Err(AgentError::Refused(format!(
+                "it is of revision {}, and this node already has revision {held} of the same store; {WENT_BACK}",
+                desired.revision
+            )));
+        }
         // Whoever uses a value is looked at again, and there is no list of who does.
         let everything =
             desired.full || !desired.materials.is_empty() || !desired.dropped_materials.is_empty();
@@ -97,6 +107,7 @@ impl Agent {
             touched.extend(self.desired.keys().chain(next.keys()).cloned());
         }
         self.desired = next;
+        self.cross();
         for uid in touched {
             // What was missing may be there now, and the other way round.
             self.problems.remove(&uid);

@@ -25,11 +25,8 @@ pub(crate) struct Found {
 
 impl Found {
     /// Selects all that is live, in the order in which it was written.
-    pub(crate) const LIVE: &str = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM kv WHERE superseded IS NULL AND value IS NOT NULL ORDER BY id"
-    );
+    pub(crate) const LIVE: &str =
+        concat!("SELECT ", columns!(), " FROM kv WHERE superseded IS NULL AND value IS NOT NULL ORDER BY id");
 
     pub(crate) fn read(row: &Row<'_>) -> Result<Self> {
         let key: Vec<u8> = row.get(0)?;

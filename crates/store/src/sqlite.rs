@@ -17,8 +17,8 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    BoxFuture, Copied, Engine, KeyValue, ListOptions, Observer, OpenError, Options, Page, Result, Status, Store,
-    StoreError, StoreMetrics, Txn, TxnOutcome, Watch,
+    BoxFuture, Copied, Engine, KeyValue, ListOptions, Observer, OpenError, Options, Page, Result, Status,
+    Store, StoreError, StoreMetrics, Txn, TxnOutcome, Watch,
     checkpoint::Checkpointer,
     copy,
     lock::DirLock,
