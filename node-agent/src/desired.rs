@@ -19,6 +19,8 @@ use crate::welcome::WENT_BACK;
 
 const NAME: &str = "desired.json";
 const MAX_BYTES: u64 = 128 << 20;
+/// As many as a hello may hold.
+const MAX_OPEN_RUNS: usize = 4096;
 
 /// Desired state as it is on disk.
 #[derive(Default, Serialize, Deserialize)]
@@ -54,7 +56,20 @@ impl Agent {
             agent_epoch: self.journal.ledger().agent_epoch,
             store_epoch: self.store_epoch.clone(),
             revision: self.revision,
+            open_runs: self.open_runs(),
         }
+    }
+
+    fn open_runs(&self) -> Option<Vec<String>> {
+        let ledger = self.journal.ledger();
+        let numbered = ledger.in_flight.iter().flat_map(|report| &report.items);
+        let told = numbered.chain(ledger.pending.values().map(|(_, item)| item));
+        let told = told.filter_map(|item| match item {
+            ReportItem::Run { object } => object.pointer("/metadata/uid")?.as_str().map(str::to_owned),
+            _ => None,
+        });
+        let open: BTreeSet<String> = ledger.claims.keys().cloned().chain(told).collect();
+        (open.len() <= MAX_OPEN_RUNS).then(|| open.into_iter().collect())
     }
 
     /// Takes over a desired state: all of it is on disk and in force, or nothing of it is.

@@ -38,6 +38,8 @@ pub struct Standing {
     pub store_epoch: Option<String>,
     /// The desired revision that it holds, of that store and for this node.
     pub revision: Option<u64>,
+    /// The uids of Runs that are not over, or whose end is still to be told; none where they are more than a hello holds.
+    pub open_runs: Option<Vec<String>>,
 }
 
 /// A run whose output may be read.

@@ -237,6 +237,11 @@ async fn begin(
     }
     let clerk =
         Clerk::open(sessions.clone(), member.clone(), handle.ending.clone()).await.map_err(trouble)?;
+    if hello.store_epoch.as_ref().is_some_and(|epoch| *epoch != sessions.0.objects.epoch)
+        && let Some(open) = &hello.open_runs
+    {
+        sessions.lose_all_but(&member.name, open).await.map_err(trouble)?;
+    }
     let now = sessions.0.objects.world.clock.now();
     let greet = |node: &mut Node| {
         node_facts::greet(node, hello);

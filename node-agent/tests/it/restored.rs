@@ -85,7 +85,7 @@ async fn what_runs_is_taken_over_by_the_new_assignment_of_its_workload() {
     agent.until("the outcome", |seen| outcome(seen, "job")).await;
     assert_eq!(lines(&log), ["ran"]);
     let told: BTreeSet<&str> =
-        agent.seen.runs.values().filter(|run| phase(run) != "Succeeded").map(|run| phase(run)).collect();
+        agent.seen.runs.values().filter(|run| phase(run) != "Succeeded").map(phase).collect();
     assert_eq!(told, BTreeSet::from(["Running"]), "something was ended or started");
     // The new Assignment is the one to end it.
     let gone = Desired { revision: 1001, full: true, ..Desired::default() };

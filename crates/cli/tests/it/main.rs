@@ -5,6 +5,7 @@
 mod acceptance;
 mod access;
 mod apply;
+mod backup;
 mod bad_input;
 mod cluster;
 mod cut_off;
