@@ -9,12 +9,11 @@ use drover_store::{Copied, Options, revive};
 use uuid::Uuid;
 
 use super::format::{Reading, Verified};
+use super::make::{NAMES, STORE};
 use super::{BackupError, file};
 
 /// What the name of an unfinished data directory ends with.
 const UNFINISHED: &str = ".restoring";
-/// Says, in an unfinished data directory, that it is one.
-const MARK: &str = "unfinished-restore";
 /// Bytes read at once.
 const PIECE: usize = 64 << 10;
 
@@ -74,17 +73,19 @@ fn draft_of(data_dir: &Path) -> PathBuf {
     name
 }
 
-/// An empty folder for the draft; what an earlier restore left of one is removed.
+/// An empty folder for the draft; what an earlier restore left of one is removed, and nothing else.
 fn begin(draft: &Path) -> Result<(), BackupError> {
-    let mark = draft.join(MARK);
     if draft.exists() {
-        if !mark.exists() && is_taken(draft)? {
-            return Err(BackupError::Taken(draft.into()));
+        for entry in fs::read_dir(draft).map_err(file(draft))? {
+            let name = entry.map_err(file(draft))?.file_name();
+            let name = name.to_string_lossy();
+            if !NAMES.contains(&&*name) && !name.starts_with(STORE) {
+                return Err(BackupError::Taken(draft.into()));
+            }
         }
         fs::remove_dir_all(draft).map_err(file(draft))?;
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(draft).map_err(file(draft))?;
-    create(&mark, 0o600)?.sync_all().map_err(file(&mark))
+    DirBuilder::new().recursive(true).mode(0o700).create(draft).map_err(file(draft))
 }
 
 fn create(path: &Path, mode: u32) -> Result<File, BackupError> {
@@ -132,8 +133,6 @@ fn synced(written: Option<(PathBuf, File)>) -> Result<(), BackupError> {
 
 /// Gives a whole draft its name.
 fn finish(draft: &Path, data_dir: &Path) -> Result<(), BackupError> {
-    let mark = draft.join(MARK);
-    fs::remove_file(&mark).map_err(file(&mark))?;
     let sync = |path: &Path| File::open(path).and_then(|opened| opened.sync_all()).map_err(file(path));
     sync(draft)?;
     fs::rename(draft, data_dir)

@@ -63,8 +63,11 @@ pub(crate) fn connect(path: &Path, options: &Options) -> Result<Connection, Open
     (|| {
         conn.busy_timeout(BUSY_WAIT)?;
         conn.set_prepared_statement_cache_capacity(64);
-        // The page layout has to be chosen before the first table is; on a database that has one this does nothing.
-        set(&conn, "auto_vacuum = INCREMENTAL")?;
+        // The page layout has to be chosen before the first table is. On a database that has one this would write, and
+        // it is not known yet whether the database is ours to write to.
+        if number(&conn, "page_count")? == 0 {
+            set(&conn, "auto_vacuum = INCREMENTAL")?;
+        }
         set(&conn, "journal_mode = WAL")?;
         set(&conn, "synchronous = FULL")?;
         set(&conn, "foreign_keys = ON")?;

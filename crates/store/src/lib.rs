@@ -30,6 +30,8 @@ mod ring;
 mod schema;
 mod sqlite;
 mod torn;
+#[cfg(test)]
+mod upgrade_tests;
 mod upkeep;
 mod watch;
 mod watcher;

@@ -122,6 +122,11 @@ fn what_is_no_whole_backup_is_refused_and_leaves_nothing() {
         "{}",
         said.stderr
     );
+    fs::create_dir(at.join("new.restoring")).unwrap();
+    fs::write(at.join("new.restoring/mine"), "").unwrap();
+    let said = drover(at, &["restore", "b", "--data-dir", "new"]);
+    assert!(said.stderr.contains("new.restoring is not empty"), "{}", said.stderr);
+    fs::remove_dir_all(at.join("new.restoring")).unwrap();
     fs::create_dir(at.join("new")).unwrap();
     good(&drover(at, &["restore", "b", "--data-dir", "new/"]));
 }

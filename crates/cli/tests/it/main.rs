@@ -13,6 +13,7 @@ mod delete;
 mod describe;
 mod dev;
 mod drover;
+mod faults_server;
 mod follow;
 mod get;
 mod killed;
