@@ -8,6 +8,8 @@
 //! Absent: RBAC; JSON Patch, strategic merge patch and server-side apply; Table and aggregated discovery; protobuf bodies; certificates of the operator's own.
 
 mod admission;
+pub mod backup;
+mod backup_route;
 mod body;
 mod discovery;
 mod error;

@@ -99,7 +99,9 @@ pub(crate) fn store_error(error: StoreError) -> ApiError {
             ApiError::new(410, "Expired", format!("too old resource version ({compacted})"))
         }
         StoreError::FutureRevision { requested, current } => ApiError::from_the_future(requested, current),
-        StoreError::LogStuck { .. } => ApiError::unavailable(error.to_string()),
+        StoreError::LogStuck { .. } | StoreError::Overtaken { .. } => {
+            ApiError::unavailable(error.to_string())
+        }
         StoreError::DiskFull => ApiError::new(507, "InsufficientStorage", error.to_string()),
         StoreError::Poisoned { .. } | StoreError::Closed | StoreError::Slow { .. } => {
             ApiError::unavailable(error.to_string())

@@ -19,7 +19,7 @@ use crate::objects::{DeleteOptions, Deleted, Place, Written, to_bytes};
 use crate::prepare::{self, Part};
 use crate::query::Params;
 use crate::server::Server;
-use crate::{discovery, invoke, new_token, sessions, streams};
+use crate::{backup_route, discovery, invoke, new_token, sessions, streams};
 
 /// What a path names.
 #[derive(Debug, PartialEq, Eq)]
@@ -188,7 +188,9 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
             None => ApiError::new(403, "Forbidden", format!("forbidden: {path}")),
         });
     }
-    negotiate(&parts.headers)?;
+    if path != backup_route::PATH {
+        negotiate(&parts.headers)?;
+    }
     if parts.method == Method::GET {
         if path == "/metrics" {
             let text = server.metrics().encode().map_err(|error| ApiError::internal(&error))?;
@@ -205,6 +207,12 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
         }
         let bytes = read_body(&parts.headers, body).await?;
         return new_token::create(server, &decode_json(&parts.headers, &bytes)?).await;
+    }
+    if path == backup_route::PATH {
+        if parts.method != Method::GET {
+            return Err(ApiError::method_not_allowed(&parts.method));
+        }
+        return backup_route::answer(server).await;
     }
     let Some(target) = target else { return Ok(unknown_path()) };
     let params = Params::parse(&parts.uri)?;

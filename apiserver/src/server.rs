@@ -17,7 +17,7 @@ use hyper_util::server::conn::auto::Builder;
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -120,6 +120,7 @@ struct Inner {
     metrics: Metrics,
     watches: Arc<Semaphore>,
     connections: Arc<Semaphore>,
+    backups: Arc<Semaphore>,
     options: ServerOptions,
     sessions: Sessions,
     stop: CancellationToken,
@@ -178,6 +179,8 @@ impl Server {
             metrics,
             watches: Arc::new(Semaphore::new(options.max_watches)),
             connections: Arc::new(Semaphore::new(options.max_connections)),
+            // Each needs as much space as the store.
+            backups: Arc::new(Semaphore::new(1)),
             options,
             sessions,
             _stop_at_last: stop.clone().drop_guard(),
@@ -238,6 +241,14 @@ impl Server {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.0.stop.is_cancelled()
+    }
+
+    /// The one turn to make a backup, and where the server keeps its files.
+    pub(crate) fn backup_turn(&self) -> Result<(OwnedSemaphorePermit, &std::path::Path), ApiError> {
+        match self.0.backups.clone().try_acquire_owned() {
+            Ok(turn) => Ok((turn, &self.0.options.data_dir)),
+            Err(_) => Err(ApiError::too_many("another backup is being made; one at a time")),
+        }
     }
 
     pub(crate) fn watch_seat(&self) -> Result<Seat, ApiError> {
@@ -354,10 +365,7 @@ impl Server {
         self.0.tasks.wait().await;
     }
 
-    async fn accept(
-        &self,
-        listener: &TcpListener,
-    ) -> Option<(tokio::sync::OwnedSemaphorePermit, tokio::net::TcpStream)> {
+    async fn accept(&self, listener: &TcpListener) -> Option<(OwnedSemaphorePermit, tokio::net::TcpStream)> {
         // The semaphore is never closed.
         let permit = self.0.connections.clone().acquire_owned().await.ok()?;
         match listener.accept().await {

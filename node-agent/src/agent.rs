@@ -159,6 +159,7 @@ impl Agent {
             sender,
             receiver,
         };
+        agent.cross();
         agent.adopt();
         Ok((agent, handle))
     }
@@ -242,7 +243,9 @@ impl Agent {
             | Change::Number(_)
             | Change::Renumber(_)
             | Change::Acknowledged(..)
-            | Change::Heard(_) => None,
+            | Change::Heard(_)
+            | Change::Inherit(_)
+            | Change::Epoch(..) => None,
         }
     }
 

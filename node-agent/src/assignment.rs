@@ -84,7 +84,7 @@ impl Agent {
 
     fn get_to_know(&mut self, assignment: &Assignment, now: Now) {
         let uid = &assignment.metadata.uid;
-        if self.journal.ledger().memories.contains_key(uid) {
+        if self.journal.ledger().memories.contains_key(uid) || self.inherit(assignment, now) {
             return;
         }
         // Boots and ticks before the Assignment arrived are none of its own.
@@ -93,6 +93,8 @@ impl Agent {
             boot_id: self.config.boot_id.clone(),
             namespace: assignment.metadata.namespace.clone().unwrap_or_default(),
             name: assignment.metadata.name.clone(),
+            workload: assignment.spec.workload_ref.uid.clone(),
+            epoch: self.store_epoch.clone(),
             ..Memory::default()
         };
         self.stage(Change::Remember(uid.clone(), Box::new(memory)));

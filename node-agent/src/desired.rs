@@ -15,9 +15,12 @@ use crate::agent::Agent;
 use crate::config::Config;
 use crate::handle::{AgentError, Standing};
 use crate::ledger::Change;
+use crate::welcome::WENT_BACK;
 
 const NAME: &str = "desired.json";
 const MAX_BYTES: u64 = 128 << 20;
+/// As many as a hello may hold.
+const MAX_OPEN_RUNS: usize = 4096;
 
 /// Desired state as it is on disk.
 #[derive(Default, Serialize, Deserialize)]
@@ -53,13 +56,35 @@ impl Agent {
             agent_epoch: self.journal.ledger().agent_epoch,
             store_epoch: self.store_epoch.clone(),
             revision: self.revision,
+            open_runs: self.open_runs(),
         }
+    }
+
+    fn open_runs(&self) -> Option<Vec<String>> {
+        let ledger = self.journal.ledger();
+        let numbered = ledger.in_flight.iter().flat_map(|report| &report.items);
+        let told = numbered.chain(ledger.pending.values().map(|(_, item)| item));
+        let told = told.filter_map(|item| match item {
+            ReportItem::Run { object } => object.pointer("/metadata/uid")?.as_str().map(str::to_owned),
+            _ => None,
+        });
+        let open: BTreeSet<String> = ledger.claims.keys().cloned().chain(told).collect();
+        (open.len() <= MAX_OPEN_RUNS).then(|| open.into_iter().collect())
     }
 
     /// Takes over a desired state: all of it is on disk and in force, or nothing of it is.
     pub(crate) fn take_over(&mut self, store_epoch: String, desired: Desired) -> Result<(), AgentError> {
         if !desired.full && self.store_epoch.as_deref() != Some(&store_epoch) {
             return Err(AgentError::Refused("a change of a state that this node does not have".into()));
+        }
+        if let Some(held) = self.revision
+            && self.store_epoch.as_deref() == Some(&store_epoch)
+            && desired.revision < held
+        {
+            return Err(AgentError::Refused(format!(
+                "it is of revision {}, and this node already has revision {held} of the same store; {WENT_BACK}",
+                desired.revision
+            )));
         }
         // Whoever uses a value is looked at again, and there is no list of who does.
         let everything =
@@ -97,6 +122,7 @@ impl Agent {
             touched.extend(self.desired.keys().chain(next.keys()).cloned());
         }
         self.desired = next;
+        self.cross();
         for uid in touched {
             // What was missing may be there now, and the other way round.
             self.problems.remove(&uid);

@@ -38,6 +38,8 @@ pub struct Standing {
     pub store_epoch: Option<String>,
     /// The desired revision that it holds, of that store and for this node.
     pub revision: Option<u64>,
+    /// The uids of Runs that are not over, or whose end is still to be told; none where they are more than a hello holds.
+    pub open_runs: Option<Vec<String>>,
 }
 
 /// A run whose output may be read.
@@ -52,7 +54,7 @@ pub struct FoundRun {
 /// What the loop is told.
 pub(crate) enum Message {
     Standing(oneshot::Sender<Standing>),
-    Welcomed { store_epoch: String, accepted: Accepted },
+    Welcomed(String, Accepted, oneshot::Sender<Result<(), AgentError>>),
     Desired(String, Box<Desired>, oneshot::Sender<Result<(), AgentError>>),
     Reports(Option<Accepted>, oneshot::Sender<Vec<Report>>),
     Acknowledged(u64, u64),
@@ -94,9 +96,10 @@ impl Handle {
         self.ask(Message::Standing).await
     }
 
-    /// A session with a server has begun, which has stored reports up to `accepted`.
+    /// A session with a server has begun, which has stored reports up to `accepted`. Refused where that is less than the
+    /// same store had stored before.
     pub async fn welcomed(&self, store_epoch: String, accepted: Accepted) -> Result<(), AgentError> {
-        self.tell(Message::Welcomed { store_epoch, accepted }).await
+        self.ask(|answer| Message::Welcomed(store_epoch, accepted, answer)).await?
     }
 
     /// Gives the agent a desired state of this store; it is on disk when this returns.

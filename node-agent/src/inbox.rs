@@ -21,7 +21,9 @@ impl Agent {
             Message::Standing(answer) => {
                 let _ = answer.send(self.standing());
             }
-            Message::Welcomed { store_epoch, accepted } => self.welcomed(&store_epoch, accepted),
+            Message::Welcomed(store_epoch, accepted, answer) => {
+                let _ = answer.send(self.welcomed(&store_epoch, accepted));
+            }
             Message::Desired(store_epoch, desired, answer) => {
                 let _ = answer.send(self.take_over(store_epoch, *desired));
             }

@@ -15,6 +15,8 @@ use drover_wire::{Report, ReportItem};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::past::Past;
+
 /// The most report items that wait for a server. Beyond it the oldest Runs and Events go, counted.
 pub(crate) const MAX_PENDING: usize = 10_000;
 /// The most requests that are remembered of one Assignment.
@@ -48,6 +50,10 @@ pub(crate) struct Ledger {
     pub(crate) dropped: u64,
     /// When the server was last known to have heard of this node.
     pub(crate) heard: Option<Heard>,
+    /// The history of the server's store that the desired state is of.
+    pub(crate) epoch: Option<String>,
+    /// What ran here of workloads that are forgotten, should a restored server bring them back.
+    pub(crate) past: Past,
 }
 
 /// What is remembered of an Assignment.
@@ -87,6 +93,10 @@ pub(crate) struct Memory {
     pub(crate) down: BTreeMap<u32, i64>,
     /// What was last said, so that a transition keeps its time.
     pub(crate) conditions: Vec<Condition>,
+    /// The workload's uid; empty where an older agent wrote this.
+    pub(crate) workload: String,
+    /// The history of the server's store in which the Assignment was last wanted.
+    pub(crate) epoch: Option<String>,
 }
 
 /// Why an execution exists; part of its identity.
@@ -167,6 +177,21 @@ pub(crate) enum Change {
     Renumber(u64),
     /// The node was last known to be heard at this boot time of this boot.
     Heard(Heard),
+    /// An Assignment takes over all that is remembered of another one of the same workload.
+    Inherit(Box<Heir>),
+    /// The server's store has another history now; these Assignments are wanted in it.
+    Epoch(String, Vec<String>),
+}
+
+/// Who takes over what is remembered of an Assignment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Heir {
+    /// The Assignment that is no more.
+    pub(crate) from: String,
+    /// The one that takes its place.
+    pub(crate) uid: String,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
 }
 
 /// When the node was last known to be heard by its server: where every lease begins.
@@ -194,7 +219,9 @@ impl Ledger {
                 self.memories.insert(uid, *memory);
             }
             Change::Forget(uid) => {
-                self.memories.remove(&uid);
+                if let Some(memory) = self.memories.remove(&uid) {
+                    self.past.keep(memory);
+                }
             }
             Change::Claim(claim) => {
                 let of = self.by_assignment.entry(claim.assignment_uid.clone()).or_default();
@@ -210,7 +237,28 @@ impl Ledger {
                 self.in_flight.retain(|report| (report.agent_epoch, report.sequence) > (epoch, sequence));
             }
             Change::Heard(heard) => self.heard = Some(heard),
+            Change::Inherit(heir) => self.inherit(*heir),
+            Change::Epoch(epoch, wanted) => {
+                for uid in wanted {
+                    if let Some(memory) = self.memories.get_mut(&uid) {
+                        memory.epoch = Some(epoch.clone());
+                    }
+                }
+                self.epoch = Some(epoch);
+            }
         }
+    }
+
+    fn inherit(&mut self, heir: Heir) {
+        let Some(mut memory) = self.memories.remove(&heir.from) else { return };
+        (memory.namespace, memory.name) = (heir.namespace.clone(), heir.name.clone());
+        self.memories.insert(heir.uid.clone(), memory);
+        for claim in self.claims.values_mut().filter(|claim| claim.assignment_uid == heir.from) {
+            claim.assignment_uid.clone_from(&heir.uid);
+            claim.assignment_name.clone_from(&heir.name);
+            claim.namespace.clone_from(&heir.namespace);
+        }
+        self.index();
     }
 
     /// The executions of an Assignment that are not over, in the order of their making.

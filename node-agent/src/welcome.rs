@@ -4,29 +4,41 @@ use drover_types::kinds::run::RunPhase;
 use drover_wire::Accepted;
 
 use crate::agent::Agent;
+use crate::handle::AgentError;
 use crate::ledger::Change;
 use crate::report;
 
+/// What to do about a server whose store is older than what this node knows of it.
+pub(crate) const WENT_BACK: &str = "the server runs on an older copy of its data that was not made by `drover restore`, \
+                                    which nodes refuse lest they run anything twice: restore a backup, or make one of \
+                                    the copy with `drover backup --data-dir` and restore that";
+
 impl Agent {
-    /// A session has begun, with a server that has stored reports up to `accepted`. One that is another than before, or
-    /// went back to an earlier copy of itself, is told everything again.
-    pub(crate) fn welcomed(&mut self, store_epoch: &str, accepted: Accepted) {
-        self.welcomed = true;
+    /// A session has begun, with a server that has stored reports up to `accepted`. One with another store than before is
+    /// told everything again; one that went back to an earlier state of the same store is refused.
+    pub(crate) fn welcomed(&mut self, store_epoch: &str, accepted: Accepted) -> Result<(), AgentError> {
         let ledger = self.journal.ledger();
         let stored = (accepted.agent_epoch, accepted.sequence);
-        let went_back = stored < ledger.acknowledged;
+        let same = self.store_epoch.as_deref() == Some(store_epoch);
+        if same && stored < ledger.acknowledged {
+            return Err(AgentError::Refused(format!(
+                "the server has forgotten reports that it acknowledged; {WENT_BACK}"
+            )));
+        }
+        self.welcomed = true;
         if stored > (ledger.agent_epoch, ledger.sequence) {
             // The journal lost its end, or all of itself: numbers that were used once would not be believed again.
             self.stage(Change::Renumber(accepted.agent_epoch.saturating_add(1)));
         } else {
             self.stage(Change::Acknowledged(accepted.agent_epoch, accepted.sequence));
         }
-        if went_back || self.store_epoch.as_deref() != Some(store_epoch) {
+        if !same {
             self.tell_all_again();
         }
+        Ok(())
     }
 
-    fn tell_all_again(&mut self) {
+    pub(crate) fn tell_all_again(&mut self) {
         self.said.clear();
         self.told.clear();
         self.ended.clear();

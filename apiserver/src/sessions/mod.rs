@@ -22,6 +22,7 @@ mod logs;
 mod marker;
 mod node_facts;
 mod node_writer;
+mod open_runs;
 mod outgoing;
 mod registry;
 mod reports;
@@ -78,6 +79,7 @@ pub(crate) struct State {
     counters: Counters,
     registry: Registry,
     index: Mutex<Index>,
+    inherited: Mutex<open_runs::Inherited>,
     /// Sockets open for sessions, greeted or not.
     sockets: Arc<Semaphore>,
     /// Agents being let in and brought up to date.
@@ -111,6 +113,7 @@ impl Sessions {
             counters,
             registry: Registry::new(bounds.max_sessions),
             index: Mutex::new(index),
+            inherited: Mutex::default(),
             // A node that comes back may hold a second one for a moment.
             sockets: Arc::new(Semaphore::new(bounds.max_sessions + bounds.max_syncs)),
             syncs: Arc::new(Semaphore::new(bounds.max_syncs)),

@@ -161,6 +161,24 @@ async fn admit(
     sessions.0.counters.sessions.inc();
     let same = hello.store_epoch.as_ref() == Some(&sessions.0.objects.epoch)
         && hello.node_uid.as_ref() == Some(&member.uid);
+    // What a node has, this store once had.
+    if let Some(seen) =
+        hello.desired_revision.filter(|seen| same && *seen > sessions.0.objects.cache.revision())
+    {
+        let current = sessions.0.objects.cache.revision();
+        tracing::error!(
+            node = member.name,
+            seen,
+            current,
+            "a node has seen a later revision of this store: the data directory holds an older copy that was not made \
+             by `drover restore`. Nodes refuse it; stop this server, make a backup of the copy with `drover backup \
+             --data-dir` and restore that, or a better one"
+        );
+        return End::later(format!(
+            "the server's store is at revision {current} and this node has seen {seen} of it: it is an older copy that \
+             was not restored by `drover restore`"
+        ));
+    }
     let downward = Downward::new(hello.desired_revision.filter(|_| same), turn);
     let end = match begin(sessions, (member, record), &handle, (&hello, down.0)).await {
         Err(end) => end,
@@ -219,6 +237,11 @@ async fn begin(
     }
     let clerk =
         Clerk::open(sessions.clone(), member.clone(), handle.ending.clone()).await.map_err(trouble)?;
+    if hello.store_epoch.as_ref().is_some_and(|epoch| *epoch != sessions.0.objects.epoch)
+        && let Some(open) = &hello.open_runs
+    {
+        sessions.lose_all_but(&member.name, open).await.map_err(trouble)?;
+    }
     let now = sessions.0.objects.world.clock.now();
     let greet = |node: &mut Node| {
         node_facts::greet(node, hello);

@@ -26,6 +26,7 @@ pub(crate) fn hello(node: &str) -> Hello {
         agent_version: "0.1.0".into(),
         store_epoch: None,
         desired_revision: None,
+        open_runs: None,
         agent_epoch: 1,
         labels: [("drover.dev/role".to_owned(), "server".to_owned())].into(),
         facts: NodeFacts {

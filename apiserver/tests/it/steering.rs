@@ -6,7 +6,7 @@ use std::time::Duration;
 use drover_wire::{AgentMessage, Desired, DesiredAck, ServerMessage, TriggerResult};
 use serde_json::{Value, json};
 
-use crate::agents::{Agent, connect, connect_as, hello, node_path};
+use crate::agents::{Agent, connect, connect_as, greet, hello, node_path, run_path};
 use crate::cluster::{Cluster, SPACE, code, uid};
 
 fn names(desired: &Desired) -> Vec<&str> {
@@ -136,9 +136,6 @@ async fn a_delta_after_an_absence_equals_the_full_state_also_across_a_restart() 
         let mut agent = connect_as(&cluster, &credential, back(whole.revision)).await;
         let nothing = agent.desired().await;
         assert!(!nothing.full && nothing.assignments.is_empty() && nothing.materials.is_empty());
-        drop(agent);
-        let mut agent = connect_as(&cluster, &credential, back(Some(u64::MAX))).await;
-        assert!(agent.desired().await.full, "a revision that never was");
     }
 }
 
@@ -255,4 +252,50 @@ async fn a_trigger_says_what_each_node_made_of_it() {
     let (told, ()) = tokio::join!(cluster.post(&path, &only), lost(a));
     let told = told.unwrap();
     assert!(told["nodes"][0]["refused"].as_str().unwrap().contains("ended before"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_from_the_history_before_a_restore_ends_the_runs_that_it_cannot_speak_for() {
+    let cluster = Cluster::new().await;
+    let credential = cluster.node("n").await;
+    let assignment = cluster.assign("a", "n", &[]).await;
+    let mut agent = connect(&cluster, "n", &credential).await;
+    let uid = |number: u8| format!("019ab5f0-3c1e-7a3b-9d55-1d2c3b4a5f{number:02x}");
+    let run = |agent: &Agent, number, phase: &str| {
+        agent.run(&format!("r{number}"), &uid(number), &assignment, phase)
+    };
+    let items = vec![run(&agent, 1, "Running"), run(&agent, 2, "Running"), run(&agent, 3, "Succeeded")];
+    agent.report(1, 1, items).await;
+    drop(agent);
+    let cluster = cluster.restart().await;
+    let other = drover_wire::Hello {
+        store_epoch: Some("before the restore".into()),
+        open_runs: Some(vec![uid(1)]),
+        ..hello("n")
+    };
+    let _agent = connect_as(&cluster, &credential, other).await;
+    let status = async |name: &str| cluster.get(&run_path(name)).await["status"].clone();
+    assert_eq!(status("r1").await["phase"], "Running");
+    let lost = status("r2").await;
+    assert_eq!((&lost["phase"], &lost["reason"]), (&"Lost".into(), &"Restored".into()), "{lost}");
+    assert!(lost.get("pid").is_none() && lost.get("finishedAt").is_some(), "{lost}");
+    assert_eq!(status("r3").await["phase"], "Succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_on_an_older_copy_of_its_data_refuses_nodes_that_know_better() {
+    let cluster = Cluster::new().await;
+    let credential = cluster.node("n").await;
+    let agent = connect(&cluster, "n", &credential).await;
+    let epoch = agent.welcome.store_epoch.clone();
+    drop(agent);
+    let later = drover_wire::Hello {
+        store_epoch: Some(epoch),
+        node_uid: Some(credential.node_uid.clone()),
+        desired_revision: Some(1 << 20),
+        ..hello("n")
+    };
+    let mut agent = greet(&cluster, &credential, later).await;
+    let close = agent.close().await;
+    assert!(close.reason.contains("drover restore") && close.retry_after_ms.is_some(), "{close:?}");
 }

@@ -1,6 +1,7 @@
 //! What can be typed: verbs, arguments, flags. One file per family of verbs.
 
 mod access;
+mod backups;
 mod changes;
 mod examples;
 mod format;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use access::{Completion, CreateToken, Kubeconfig, Token, TokenFor, Version};
+pub(crate) use backups::{Backup, Restore};
 pub(crate) use changes::{Apply, Cascade, Delete, DryRun, Lint};
 pub(crate) use format::{Format, NameOrJson, Output};
 pub(crate) use objects::{Describe, Events, Explain, Get, Wait};
@@ -68,6 +70,12 @@ pub(crate) enum Verb {
     /// Make tokens for hosts and people
     #[command(subcommand, after_help = examples::TOKEN)]
     Token(Token),
+    /// Write all that a server on a new host needs to one file, while the server goes on
+    #[command(after_help = examples::BACKUP)]
+    Backup(Backup),
+    /// Make the data directory of a new server of a backup
+    #[command(after_help = examples::RESTORE)]
+    Restore(Restore),
     /// Print a kubeconfig that holds all a client needs
     #[command(after_help = examples::KUBECONFIG)]
     Kubeconfig(Kubeconfig),
@@ -110,6 +118,8 @@ impl CommandLine {
             Verb::Run(args) => args.output == Some(NameOrJson::Json),
             Verb::Token(Token::Create(CreateToken::Node(args))) => args.token.output == Output::Json,
             Verb::Token(Token::Create(CreateToken::User(args))) => args.token.output == Output::Json,
+            Verb::Backup(args) => args.output == Output::Json,
+            Verb::Restore(args) => args.output == Output::Json,
             Verb::Dev(_)
             | Verb::Server(_)
             | Verb::Agent(_)

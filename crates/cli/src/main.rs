@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "talking to its caller is what a command does")]
 
 mod ages;
+mod byte_bar;
 mod columns;
 mod command_line;
 mod connect;
@@ -50,6 +51,8 @@ fn main() -> ExitCode {
         Verb::Trigger(args) => verbs::trigger::run(&args),
         Verb::Events(args) => verbs::events::run(&args),
         Verb::Token(args) => verbs::token::run(&args),
+        Verb::Backup(args) => verbs::backup::run(&args),
+        Verb::Restore(args) => verbs::restore::run(&args),
         Verb::Kubeconfig(args) => verbs::kubeconfig::run(&args),
         Verb::Lint(args) => verbs::lint::run(&args),
         Verb::Explain(args) => verbs::explain::run(&args),

@@ -5,9 +5,8 @@ const MESSAGES: &str = "messages, variables and gateways";
 const CLIENTS: &str = "Kubernetes clients (server-side apply)";
 const AGENT: &str = "the node agent in depth";
 const MOVING_IN: &str = "moving in from cron, systemd, supervisor and pm2";
-const OPERATIONS: &str = "operations";
 
-const VERBS: [(&str, &str); 12] = [
+const VERBS: [(&str, &str); 10] = [
     ("diff", CLIENTS),
     ("edit", CLIENTS),
     ("top", AGENT),
@@ -18,8 +17,6 @@ const VERBS: [(&str, &str); 12] = [
     ("pub", MESSAGES),
     ("sub", MESSAGES),
     ("import", MOVING_IN),
-    ("backup", OPERATIONS),
-    ("restore", OPERATIONS),
 ];
 
 /// Why a verb is refused, if it is one that is still to come.

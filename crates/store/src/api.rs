@@ -1,12 +1,12 @@
 //! The trait and its words. They are chosen so that etcd can implement them: one global revision, transactions
 //! guarded by `mod_revision`, range reads at a revision, watches from a revision, compaction.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::{Result, StoreMetrics, Watch};
+use crate::{Copied, Result, StoreError, StoreMetrics, Watch};
 
 /// A boxed, sendable future: what makes [`Store`] usable as `Arc<dyn Store>`.
 pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;
@@ -250,6 +250,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Attaches an observer for as long as the store lives. It has been brought up to date when this returns.
     fn attach(&self, observer: Arc<dyn Observer>) -> BoxFuture<'_, Result<()>>;
+
+    /// Writes what is live now to a new file, mode 0600, which takes the place of one that is there, while writes go on. What
+    /// it is worth is known when this returns; the file is not synced. A store that makes no copies answers `Invalid`.
+    fn copy<'a>(&'a self, to: &'a Path) -> BoxFuture<'a, Result<Copied>> {
+        let reason = format!("this store makes no copies, so {} was not written", to.display());
+        Box::pin(async { Err(StoreError::Invalid { reason }) })
+    }
 
     /// The store's counters.
     fn metrics(&self) -> Arc<StoreMetrics>;

@@ -38,6 +38,16 @@ pub enum StoreError {
         /// How long the log is.
         bytes: u64,
     },
+    /// A copy was given up: so much was written meanwhile that the log, which cannot start over before the copy is done,
+    /// would soon have held writes up. It may be tried again.
+    #[error(
+        "the copy was given up: the store's log has {bytes} bytes and cannot start over before a copy is done; try again \
+         when less is written"
+    )]
+    Overtaken {
+        /// How long the log is.
+        bytes: u64,
+    },
     /// The disk failed under a write: the store reads but does not write until it is opened again. Whether the write
     /// that met the failure is stored is known only then.
     #[error("the store is read-only until restart since a write failed: {reason}")]
@@ -87,7 +97,8 @@ pub enum OpenError {
     },
     /// It was written by a later version.
     #[error(
-        "{path} has schema {found}, this program knows up to {known}; run the newer version that wrote it"
+        "{path} has schema {found}, this program knows up to {known}; nothing was changed. Run the version that wrote it, or \
+         a newer one, or restore a backup of this version's with `drover restore`"
     )]
     NewerSchema {
         /// The database file.
@@ -99,7 +110,8 @@ pub enum OpenError {
     },
     /// It is not a Drover store.
     #[error(
-        "{path} is not a Drover store: {detail}; nothing was changed. Move the file away, or restore it from a backup"
+        "{path} is not a Drover store: {detail}; nothing was changed. Move the file away, or restore the \
+         last backup into a new data directory with `drover restore`"
     )]
     NotAStore {
         /// The file.
@@ -109,7 +121,8 @@ pub enum OpenError {
     },
     /// It is damaged.
     #[error(
-        "{path} is damaged: {detail}; nothing was changed. Keep a copy of it and restore the last backup"
+        "{path} is damaged: {detail}; nothing was changed. Keep a copy of it and restore the last backup into a \
+         new data directory with `drover restore`"
     )]
     Corrupt {
         /// The file.

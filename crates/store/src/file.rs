@@ -44,7 +44,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Connection, OpenErr
 }
 
 /// The database holds secrets. SQLite gives the log and the index the mode of the database.
-const MODE: u32 = 0o600;
+pub(crate) const MODE: u32 = 0o600;
 
 fn close_to_others(path: &Path, found: &std::fs::Metadata) -> Result<(), OpenError> {
     if found.permissions().mode() & 0o077 == 0 {
@@ -63,8 +63,11 @@ pub(crate) fn connect(path: &Path, options: &Options) -> Result<Connection, Open
     (|| {
         conn.busy_timeout(BUSY_WAIT)?;
         conn.set_prepared_statement_cache_capacity(64);
-        // The page layout has to be chosen before the first table is; on a database that has one this does nothing.
-        set(&conn, "auto_vacuum = INCREMENTAL")?;
+        // The page layout has to be chosen before the first table is. On a database that has one this would write, and
+        // it is not known yet whether the database is ours to write to.
+        if number(&conn, "page_count")? == 0 {
+            set(&conn, "auto_vacuum = INCREMENTAL")?;
+        }
         set(&conn, "journal_mode = WAL")?;
         set(&conn, "synchronous = FULL")?;
         set(&conn, "foreign_keys = ON")?;
@@ -152,13 +155,22 @@ fn create(path: &Path, options: &Options) -> Result<(), OpenError> {
     File::open(parent).and_then(|parent| parent.sync_all()).map_err(io)
 }
 
+/// Gives an empty database its tables.
+pub(crate) fn make(conn: &Connection) -> Result<(), StoreError> {
+    let transaction = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
+    make_in(&transaction)?;
+    Ok(transaction.commit()?)
+}
+
+fn make_in(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    set(transaction, &format!("application_id = {APPLICATION_ID}"))?;
+    MIGRATIONS.iter().enumerate().try_for_each(|(index, script)| advance(transaction, index, script))
+}
+
 /// All in one transaction: a crash leaves a database with everything or one that is filled again.
 fn fill(conn: &Connection, options: &Options) -> Result<(), StoreError> {
     let transaction = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
-    set(&transaction, &format!("application_id = {APPLICATION_ID}"))?;
-    for (index, script) in MIGRATIONS.iter().enumerate() {
-        advance(&transaction, index, script)?;
-    }
+    make_in(&transaction)?;
     let epoch = uuid::Builder::from_random_bytes((options.entropy)().to_be_bytes()).into_uuid();
     Meta { epoch, revision: 0, compacted: 0 }.save(&transaction)?;
     Ok(transaction.commit()?)
@@ -169,9 +181,10 @@ fn advance(transaction: &Transaction<'_>, index: usize, script: &str) -> Result<
     set(transaction, &format!("user_version = {}", index + 1))
 }
 
-fn migrate(conn: &Connection) -> Result<(), StoreError> {
+/// Takes the schema to the last of these, each step in a transaction with the number that says it was made.
+pub(crate) fn migrate(conn: &Connection, migrations: &[&str]) -> Result<(), StoreError> {
     let version = number(conn, "user_version")?;
-    for (index, script) in MIGRATIONS.iter().enumerate().skip(usize::try_from(version).unwrap_or(0)) {
+    for (index, script) in migrations.iter().enumerate().skip(usize::try_from(version).unwrap_or(0)) {
         let transaction = conn.unchecked_transaction()?;
         advance(&transaction, index, script)?;
         transaction.commit()?;
@@ -200,7 +213,7 @@ fn inspect(conn: &Connection, path: &Path) -> Result<(), OpenError> {
     if verdict != "ok" {
         return Err(OpenError::Corrupt { path: path.into(), detail: verdict });
     }
-    migrate(conn).map_err(fail)?;
+    migrate(conn, MIGRATIONS).map_err(fail)?;
     if tables(conn).map_err(fail)? != expected().map_err(fail)? {
         let detail = "its tables are not those this program makes".into();
         return Err(OpenError::Corrupt { path: path.into(), detail });
@@ -217,7 +230,7 @@ fn tables(conn: &Connection) -> Result<Vec<[Option<String>; 4]>, StoreError> {
 
 fn expected() -> Result<Vec<[Option<String>; 4]>, StoreError> {
     let fresh = Connection::open_in_memory()?;
-    migrate(&fresh)?;
+    migrate(&fresh, MIGRATIONS)?;
     tables(&fresh)
 }
 
@@ -240,7 +253,7 @@ pub(crate) fn number(conn: &Connection, pragma: &str) -> Result<i64, StoreError>
 }
 
 /// Says why this file is not opened.
-fn refuse(path: &Path, error: impl Into<StoreError>) -> OpenError {
+pub(crate) fn refuse(path: &Path, error: impl Into<StoreError>) -> OpenError {
     use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};
     let path = path.to_path_buf();
     match error.into() {

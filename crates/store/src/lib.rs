@@ -4,14 +4,16 @@
 //! snapshot of a revision still kept, watches that resume from a revision still kept, compaction. Keys and values
 //! are bytes; nothing here knows what an object is. [`SqliteStore`] keeps it all in one SQLite file behind one
 //! writer thread; [`InlineStore`] is the same without threads, for a simulation; [`Engine`] is what both are made of.
-//! [`Cache`] holds the live objects under a prefix and feeds any number of watchers.
+//! [`Cache`] holds the live objects under a prefix and feeds any number of watchers. [`Store::copy`] writes what is
+//! live to a file while writes go on; [`revive`] makes such a copy the beginning of another history.
 //!
-//! Absent: any other backend (the trait's words are those etcd has, so that it can be one), backup and restore,
-//! and time: nothing here expires.
+//! Absent: any other backend (the trait's words are those etcd has, so that it can be one), and time: nothing here
+//! expires.
 
 mod api;
 mod cache;
 mod checkpoint;
+mod copy;
 mod debug;
 mod engine;
 mod error;
@@ -29,6 +31,8 @@ mod ring;
 mod schema;
 mod sqlite;
 mod torn;
+#[cfg(test)]
+mod upgrade_tests;
 mod upkeep;
 mod watch;
 mod watcher;
@@ -40,6 +44,7 @@ pub use api::{
     Txn, TxnOutcome,
 };
 pub use cache::{Cache, CacheOptions, CachePage, Encode, Encoded};
+pub use copy::{Copied, copy_at_rest, revive};
 pub use engine::{Applied, Engine};
 pub use error::{OpenError, StoreError};
 pub use inline::InlineStore;

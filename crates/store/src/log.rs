@@ -1,7 +1,8 @@
 //! How long the write-ahead log may get, and what the writer does about it.
 //!
-//! The log starts over when all of it is in the database and nobody reads it any more. A [`Mover`] moves it; when that cannot keep up, the writer waits a moment for the readers; when somebody keeps a read
-//! open regardless (only another program can), writes are refused at a hard bound rather than the disk filled.
+//! The log starts over when all of it is in the database and nobody reads it any more. A [`Mover`] moves it; when that
+//! cannot keep up, the writer waits a moment for the readers; when somebody keeps a read open regardless (only another
+//! program can), writes are refused at a hard bound rather than the disk filled.
 
 use std::sync::{Arc, PoisonError, atomic::Ordering::Relaxed};
 
@@ -10,7 +11,7 @@ use crate::{Engine, Result, StoreError, StoreMetrics, checkpoint::Checkpointer, 
 /// Unmoved bytes that wake the other thread.
 const WAKE_BYTES: u64 = 512 << 10;
 /// Writes are refused when the log is so many times as long as it should be.
-const REFUSE: u64 = 8;
+pub(crate) const REFUSE: u64 = 8;
 /// A page of the log with its header.
 pub(crate) const FRAME_BYTES: u64 = 4096 + 24;
 
@@ -50,8 +51,11 @@ impl Log {
             return Ok(());
         }
         // The other thread at work is not a reader that is stuck, however long a large log takes it.
-        let moving = self.checkpointer.moving();
-        let paused = moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let moving = match &self.mover {
+            Mover::Thread(checkpointer) => Some(checkpointer.moving()),
+            Mover::Writer => None,
+        };
+        let paused = moving.as_ref().map(|moving| moving.lock().unwrap_or_else(PoisonError::into_inner));
         self.restart(engine);
         drop(paused);
         if self.bytes < limit { Ok(()) } else { Err(StoreError::LogStuck { bytes: self.bytes }) }

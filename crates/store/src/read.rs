@@ -16,15 +16,19 @@ macro_rules! columns {
 }
 
 /// A row, checked against its sum.
-struct Found {
-    key: Bytes,
-    revision: u64,
-    create_revision: u64,
-    value: Option<Bytes>,
+pub(crate) struct Found {
+    pub(crate) key: Bytes,
+    pub(crate) revision: u64,
+    pub(crate) create_revision: u64,
+    pub(crate) value: Option<Bytes>,
 }
 
 impl Found {
-    fn read(row: &Row<'_>) -> Result<Self> {
+    /// Selects all that is live, in the order in which it was written.
+    pub(crate) const LIVE: &str =
+        concat!("SELECT ", columns!(), " FROM kv WHERE superseded IS NULL AND value IS NOT NULL ORDER BY id");
+
+    pub(crate) fn read(row: &Row<'_>) -> Result<Self> {
         let key: Vec<u8> = row.get(0)?;
         let (revision, create_revision) = (row.get::<_, i64>(1)? as u64, row.get::<_, i64>(2)? as u64);
         let value: Option<Vec<u8>> = row.get(4)?;

@@ -5,7 +5,10 @@ use std::{
     fs::DirBuilder,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread::JoinHandle,
 };
 
@@ -14,9 +17,10 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    BoxFuture, Engine, KeyValue, ListOptions, Observer, OpenError, Options, Page, Result, Status, Store,
-    StoreError, StoreMetrics, Txn, TxnOutcome, Watch,
+    BoxFuture, Copied, Engine, KeyValue, ListOptions, Observer, OpenError, Options, Page, Result, Status,
+    Store, StoreError, StoreMetrics, Txn, TxnOutcome, Watch,
     checkpoint::Checkpointer,
+    copy,
     lock::DirLock,
     log::{Log, Mover},
     read,
@@ -33,7 +37,11 @@ pub struct SqliteStore {
     readers: Option<Arc<Readers>>,
     hub: Arc<Hub>,
     metrics: Arc<StoreMetrics>,
-    watch_capacity: usize,
+    options: Options,
+    lock: Option<Arc<DirLock>>,
+    /// Threads that copy, and what ends them early.
+    copies: Mutex<Vec<JoinHandle<()>>>,
+    stop: Arc<AtomicBool>,
 }
 
 impl SqliteStore {
@@ -67,15 +75,15 @@ impl SqliteStore {
             observers: Vec::new(),
             compacting: Vec::new(),
         };
+        let held = lock.clone();
         let run = move || {
             writer.run(waiting);
-            drop(lock);
+            drop(held);
         };
         let writer = std::thread::Builder::new()
             .name("store-write".into())
             .spawn(run)
             .map_err(|source| OpenError::Io { path: path.clone(), source })?;
-        let watch_capacity = options.watch_capacity;
         Ok(Self {
             path,
             requests: Some(requests),
@@ -83,7 +91,10 @@ impl SqliteStore {
             readers: Some(readers),
             hub,
             metrics,
-            watch_capacity,
+            options,
+            lock: Some(lock),
+            copies: Mutex::default(),
+            stop: Arc::default(),
         })
     }
 
@@ -129,7 +140,7 @@ impl Store for SqliteStore {
             self.hub.watch(
                 Bytes::copy_from_slice(prefix),
                 from,
-                self.watch_capacity,
+                self.options.watch_capacity,
                 Arc::downgrade(&readers),
             )
         }
@@ -148,6 +159,27 @@ impl Store for SqliteStore {
         self.ask(|answer| Request::Attach(observer, answer)).boxed()
     }
 
+    fn copy<'a>(&'a self, to: &'a Path) -> BoxFuture<'a, Result<Copied>> {
+        async move {
+            let (answer, answered) = oneshot::channel();
+            let (path, to) = (self.path.clone(), to.to_path_buf());
+            let (options, stop, lock) = (self.options.clone(), self.stop.clone(), self.lock.clone());
+            let run = move || {
+                let _ = answer.send(copy::copy(&path, &options, &to, &stop));
+                drop(lock);
+            };
+            let thread = std::thread::Builder::new().name("store-copy".into()).spawn(run);
+            let thread = thread.map_err(|error| StoreError::Backend(Arc::new(error)))?;
+            {
+                let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+                copies.retain(|copy| !copy.is_finished());
+                copies.push(thread);
+            }
+            answered.await.map_err(|_| StoreError::Closed)?
+        }
+        .boxed()
+    }
+
     fn metrics(&self) -> Arc<StoreMetrics> {
         self.metrics.clone()
     }
@@ -156,6 +188,11 @@ impl Store for SqliteStore {
 impl Drop for SqliteStore {
     fn drop(&mut self) {
         // The last connection to close moves the log into the database, which one that only reads cannot.
+        self.stop.store(true, Relaxed);
+        let copies = self.copies.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for copy in copies.drain(..) {
+            let _ = copy.join();
+        }
         self.readers = None;
         self.requests = None;
         if let Some(writer) = self.writer.take() {

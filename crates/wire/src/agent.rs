@@ -47,6 +47,10 @@ pub struct Hello {
     pub desired_revision: Option<u64>,
     /// Counts the agent's starts; orders reports across them.
     pub agent_epoch: u64,
+    /// The uids of Runs that are not over, or whose end is still to be told. Of others nothing will be heard any more. Absent
+    /// where they are too many to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_runs: Option<Vec<String>>,
     /// Labels for a Node that is yet to be created; ignored afterwards.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -195,6 +199,9 @@ impl Bounded for Hello {
         name("a boot id", &self.boot_id)?;
         name("an agent version", &self.agent_version)?;
         name("a store epoch", self.store_epoch.as_deref().unwrap_or_default())?;
+        let open = self.open_runs.as_deref().unwrap_or_default();
+        at_most("a hello's open runs", open.len(), MAX_ITEMS)?;
+        open.iter().try_for_each(|uid| name("a run's uid", uid))?;
         at_most("a hello's labels", self.labels.len(), MAX_LABELS)?;
         for (key, value) in &self.labels {
             name("a label key", key)?;

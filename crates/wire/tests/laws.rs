@@ -30,6 +30,7 @@ fn hello() -> Hello {
         agent_version: "0.1.0".into(),
         store_epoch: Some("e".into()),
         desired_revision: Some(7),
+        open_runs: Some(vec!["run-uid".into()]),
         agent_epoch: 3,
         labels: BTreeMap::from([("zone".into(), "a".into())]),
         facts: NodeFacts { cpus: 4, addresses: vec!["10.0.0.1".into()], ..NodeFacts::default() },

@@ -56,6 +56,7 @@ pub(crate) async fn open(session: &Session) -> Result<Opened, Broken> {
         agent_version: env!("CARGO_PKG_VERSION").into(),
         store_epoch: standing.store_epoch,
         desired_revision: standing.revision,
+        open_runs: standing.open_runs,
         agent_epoch: standing.agent_epoch,
         labels: session.labels.clone(),
         facts: facts.clone(),

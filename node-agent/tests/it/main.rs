@@ -10,6 +10,7 @@ mod logs;
 mod nodes;
 mod processes;
 mod restarts;
+mod restored;
 mod server;
 mod services;
 mod sessions;

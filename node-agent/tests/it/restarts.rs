@@ -161,24 +161,6 @@ async fn another_epoch_of_the_store_restarts_nothing_and_is_told_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_went_back_to_an_old_copy_of_itself_is_told_everything_again() {
-    let dir = Dir::new();
-    let task = assignment("job", "Task", json!({"template": script("exit 0")}));
-    let web = assignment("web", "Service", json!({"template": script("exec sleep 600")}));
-    let mut agent = Running::start(&dir.data());
-    agent.wants(1, vec![task, web]).await;
-    agent.handle.welcomed("epoch".into(), Default::default()).await.unwrap();
-    agent.run("job", "Succeeded").await;
-    agent.run("web", "Running").await;
-    agent.until("the task is done", |seen| seen.is_ready("job").then_some(())).await;
-    agent.seen = Default::default();
-    let before = drover_wire::Accepted { agent_epoch: 1, sequence: 0 };
-    agent.handle.welcomed("epoch".into(), before).await.unwrap();
-    agent.until("the task is done", |seen| seen.is_ready("job").then_some(())).await;
-    agent.run("web", "Running").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_lost_its_journal_is_believed_again() {
     let dir = Dir::new();
     let agent = Running::start(&dir.data());

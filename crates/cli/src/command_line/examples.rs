@@ -80,6 +80,21 @@ Examples:
   drover token create node --node-name web-1 --ttl 1h
   drover token create user --name ci";
 
+pub(super) const BACKUP: &str = "\
+Examples:
+  drover backup /backup/drover-$(date +%F)
+  drover backup --data-dir /var/lib/drover /backup/drover
+
+The file holds the CA's key and the administrator's token: whoever can read it can be the server. It is made with
+mode 0600, and has its name only once it is whole and its sum was checked.";
+
+pub(super) const RESTORE: &str = "\
+Examples:
+  drover restore /backup/drover-2026-11-25 --data-dir /var/lib/drover
+
+What changed after the backup was made is gone from the server. Agents are told everything anew and tell what became
+of it; they run nothing a second time. Hosts that joined after the backup have to join again.";
+
 pub(super) const KUBECONFIG: &str = "\
 Examples:
   drover kubeconfig --server https://hub.example.com:7443 > ~/.kube/config";

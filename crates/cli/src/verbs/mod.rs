@@ -1,6 +1,7 @@
 //! One file per verb.
 
 pub(crate) mod apply;
+pub(crate) mod backup;
 pub(crate) mod completion;
 pub(crate) mod delete;
 pub(crate) mod describe;
@@ -10,6 +11,7 @@ pub(crate) mod get;
 pub(crate) mod kubeconfig;
 pub(crate) mod lint;
 pub(crate) mod logs;
+pub(crate) mod restore;
 pub(crate) mod run;
 pub(crate) mod token;
 pub(crate) mod trigger;

@@ -95,11 +95,16 @@ impl Cluster {
 
     /// Starts the server and waits until it listens.
     pub(crate) fn start_server(&mut self) {
+        self.start_server_on("hub");
+    }
+
+    /// Starts a server on this data directory in the cluster's folder, and waits until it listens.
+    pub(crate) fn start_server_on(&mut self, data_dir: &str) {
         let listen = format!("{HUB}:7443");
         let mut child = self
             .lan
             .in_hub(DROVER)
-            .args(["server", "--no-agent", "--data-dir", "hub", "--listen", &listen])
+            .args(["server", "--no-agent", "--data-dir", data_dir, "--listen", &listen])
             .current_dir(self.folder.path())
             .stdout(Stdio::piped())
             .stderr(log(&self.at("server.log")))

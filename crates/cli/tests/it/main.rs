@@ -5,6 +5,7 @@
 mod acceptance;
 mod access;
 mod apply;
+mod backup;
 mod bad_input;
 mod cluster;
 mod cut_off;
@@ -12,6 +13,7 @@ mod delete;
 mod describe;
 mod dev;
 mod drover;
+mod faults_server;
 mod follow;
 mod get;
 mod killed;

@@ -63,15 +63,6 @@ fn one_error_in_a_set_leaves_the_server_as_it_was() {
 }
 
 #[test]
-fn a_second_server_on_the_same_data_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let _server = serve(folder.path());
-    let said = drover(folder.path(), &["server", "--data-dir", ".drover", "--listen", "127.0.0.1:0"]);
-    assert_eq!(said.code, Some(1));
-    assert!(said.stderr.contains("in use") || said.stderr.contains("already"), "{}", said.stderr);
-}
-
-#[test]
 fn what_holds_a_secret_is_its_owners_alone() {
     let folder = tempfile::tempdir().unwrap();
     let _server = serve(folder.path());

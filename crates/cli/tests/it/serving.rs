@@ -31,8 +31,17 @@ pub(crate) fn serve(folder: &Path) -> Served {
 
 /// Starts a server on an address.
 pub(crate) fn serve_on(folder: &Path, address: &str) -> Served {
+    begin(folder, ".drover", address)
+}
+
+/// Starts a server on another data directory than usual.
+pub(crate) fn serve_in(folder: &Path, data_dir: &str) -> Served {
+    begin(folder, data_dir, "127.0.0.1:0")
+}
+
+fn begin(folder: &Path, data_dir: &str, address: &str) -> Served {
     let mut child = Command::new(env!("CARGO_BIN_EXE_drover"))
-        .args(["server", "--no-agent", "--data-dir", ".drover", "--listen", address])
+        .args(["server", "--no-agent", "--data-dir", data_dir, "--listen", address])
         .current_dir(folder)
         .env_clear()
         .stdout(Stdio::piped())

@@ -1,4 +1,4 @@
-/* Makes every sync of a file fail while the file that $DROVER_EIO names exists. Loaded with LD_PRELOAD. */
+/* Makes one sync of a file fail once the file that $DROVER_EIO names exists, and removes it. Loaded with LD_PRELOAD. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -6,7 +6,7 @@
 
 static int fails(void) {
     const char *switch_file = getenv("DROVER_EIO");
-    return switch_file && access(switch_file, F_OK) == 0;
+    return switch_file && unlink(switch_file) == 0;
 }
 
 int fsync(int fd) {

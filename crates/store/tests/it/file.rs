@@ -53,12 +53,14 @@ fn an_engine_works_inline_through_a_named_vfs() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused() {
+async fn a_newer_schema_is_refused_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let (path, _) = filled(dir.path()).await;
     rusqlite::Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+    let before = std::fs::read(&path).unwrap();
     let error = refusal(dir.path());
     assert!(matches!(error, OpenError::NewerSchema { found: 99, .. }), "{error}");
+    assert!(std::fs::read(&path).unwrap() == before, "what is refused is left as it is");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The laws of the store.
 
 mod cache;
+mod copy;
 mod crash;
 mod eio;
 mod file;

@@ -1,0 +1,86 @@
+//! From one history of the server's store to another, as a restore makes it: what runs and what ran is matched with what is
+//! wanted by the workload, as the Assignments may be others.
+
+use std::sync::Arc;
+
+use drover_plan::node::Now;
+use drover_types::kinds::assignment::Assignment;
+
+use crate::agent::Agent;
+use crate::ledger::{Change, Heir};
+
+impl Agent {
+    /// Takes note of the history that the desired state is of, if it is another than before. Nothing is planned between
+    /// that state's way to the disk and this; an agent that died between the two does it at its next start.
+    pub(crate) fn cross(&mut self) {
+        let Some(epoch) = self.store_epoch.clone() else { return };
+        let before = self.journal.ledger().epoch.clone();
+        if before.as_ref() == Some(&epoch) {
+            return;
+        }
+        let now = self.now();
+        if before.is_some() {
+            tracing::info!(
+                epoch,
+                "the server's store has another history: it was restored, or is another one"
+            );
+            let wanted: Vec<Arc<Assignment>> = self.desired.values().cloned().collect();
+            for assignment in &wanted {
+                if !self.journal.ledger().memories.contains_key(&assignment.metadata.uid) {
+                    self.inherit(assignment, now);
+                }
+            }
+        }
+        let wanted = self.desired.keys().cloned().collect();
+        self.stage_quietly(Change::Epoch(epoch, wanted));
+        if before.is_some() && self.welcomed {
+            // What was told before was told of Assignments that may be gone.
+            self.tell_all_again();
+        }
+    }
+
+    /// Gives an Assignment that is not known yet what another history left of its workload: whether there was anything.
+    pub(crate) fn inherit(&mut self, assignment: &Assignment, now: Now) -> bool {
+        let (uid, workload) = (&assignment.metadata.uid, &assignment.spec.workload_ref.uid);
+        let epoch = self.store_epoch.as_deref();
+        let ledger = self.journal.ledger();
+        let of_old = ledger.memories.iter().find(|(held, memory)| {
+            memory.workload == *workload
+                && memory.epoch.as_deref() != epoch
+                && !self.desired.contains_key(*held)
+        });
+        let heir = |from: &str| Heir {
+            from: from.to_owned(),
+            uid: uid.clone(),
+            namespace: assignment.metadata.namespace.clone().unwrap_or_default(),
+            name: assignment.metadata.name.clone(),
+        };
+        if let Some((from, _)) = of_old {
+            let heir = heir(from);
+            if let Some(armed) = self.timers.remove(&heir.from) {
+                self.timers.insert(uid.clone(), armed);
+            }
+            let mine: Vec<u32> = self
+                .replicas
+                .keys()
+                .filter(|(of, _)| *of == heir.from)
+                .map(|(_, replica)| *replica)
+                .collect();
+            for replica in mine {
+                if let Some(slot) = self.replicas.remove(&(heir.from.clone(), replica)) {
+                    self.replicas.insert((uid.clone(), replica), slot);
+                }
+            }
+            self.dirty.insert(uid.clone());
+            self.changed.insert(uid.clone());
+            self.stage_quietly(Change::Inherit(Box::new(heir)));
+            return true;
+        }
+        let Some(mut memory) = ledger.past.recall(workload, epoch, now.wall) else { return false };
+        let heir = heir("");
+        (memory.namespace, memory.name) = (heir.namespace, heir.name);
+        memory.epoch = self.store_epoch.clone();
+        self.stage(Change::Remember(heir.uid, Box::new(memory)));
+        true
+    }
+}
