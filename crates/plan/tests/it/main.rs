@@ -2,6 +2,7 @@
 //! of it.
 
 mod admission;
+mod oracles;
 mod placement;
 mod process;
 mod service;

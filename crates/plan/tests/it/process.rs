@@ -44,7 +44,6 @@ fn rules() -> impl Strategy<Value = Rules> {
             backoff: Duration::from_secs(backoff),
             max_backoff: Duration::from_secs(max),
             retry_on,
-            ..Rules::of(&Template::default())
         },
     )
 }
