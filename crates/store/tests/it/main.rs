@@ -8,6 +8,7 @@ mod full;
 mod log;
 mod model;
 mod store;
+mod watches;
 
 use std::path::Path;
 
