@@ -3,23 +3,28 @@
 //! Absent: releases and packages, until there is something to ship.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who runs it")]
 
+mod fuzz;
 mod generate;
 mod needs;
 mod oracles;
 mod run;
 mod tidy;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "cargo xtask CHORE
 
-  ci         needs, fmt, tidy, lint, test: what CI runs
+  ci         needs, fmt, tidy, lint, test, fuzz: what CI runs
   needs      look for the tools that a build and the tests call, and install what is missing
   fmt        check formatting (`cargo fmt` writes it)
   lint       clippy on everything, warnings are errors
   test       every test
+  fuzz       every target of fuzz/, from what is kept  [--seconds N: each, default 5]  [TARGET]...
   tidy       the rules of the house: arrows between crates, room sizes, module heads
   generate   write schemas/ anew  [--check: fail when that would change it]";
+
+/// How long each target is fuzzed where nothing else is said.
+const FUZZ_SECONDS: u32 = 5;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -32,12 +37,17 @@ fn main() -> Result<()> {
             tidy::check()?;
             lint()?;
             // What a test needs and does not find, it skips elsewhere.
-            test(&[("CI", "1")])
+            test(&[("CI", "1")])?;
+            fuzz::run(FUZZ_SECONDS, &[])
         }
         ["needs"] => needs::ensure(),
         ["fmt"] => fmt(),
         ["lint"] => lint(),
         ["test"] => test(&[]),
+        ["fuzz", "--seconds", seconds, only @ ..] => {
+            fuzz::run(seconds.parse().with_context(|| format!("--seconds {seconds:?}"))?, only)
+        }
+        ["fuzz", only @ ..] => fuzz::run(FUZZ_SECONDS, only),
         ["tidy"] => tidy::check(),
         ["generate"] => generate::schemas(generate::Mode::Write),
         ["generate", "--check"] => generate::schemas(generate::Mode::Check),

@@ -7,9 +7,10 @@ use anyhow::{Result, bail};
 use crate::{oracles, run};
 
 /// Program looked for, Debian package that has it, what it is for.
-const TOOLS: [(&str, &str, &str); 7] = [
+const TOOLS: [(&str, &str, &str); 8] = [
     ("cc", "gcc", "SQLite and the TLS library are C"),
     ("ar", "binutils", "static archives of C code"),
+    ("c++", "g++", "libFuzzer, which `cargo xtask fuzz` drives the readers with, is C++"),
     ("ip", "iproute2", "tests give each host a network namespace of its own"),
     ("nsenter", "util-linux", "tests start agents in those namespaces"),
     ("flock", "util-linux", "tests find out that a service never runs twice"),
