@@ -3,26 +3,32 @@
 //! Absent: releases and packages, until there is something to ship.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who runs it")]
 
+mod fuzz;
 mod generate;
 mod needs;
+mod oracles;
 mod run;
 mod sim;
 mod tidy;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "cargo xtask CHORE
 
-  ci         needs, fmt, tidy, lint, test, sim: what CI runs
+  ci         needs, fmt, tidy, lint, test, fuzz, sim: what CI runs
   needs      look for the tools that a build and the tests call, and install what is missing
   fmt        check formatting (`cargo fmt` writes it)
   lint       clippy on everything, warnings are errors
   test       every test
+  fuzz       every target of fuzz/, from what is kept  [--seconds N: each, default 5]  [TARGET]...
   sim        runs of the whole cluster in virtual time: 200 small seeds and 3 large ones  [ARGUMENTS: these instead]
   tidy       the rules of the house: arrows between crates, room sizes, module heads
   generate   write schemas/ anew  [--check: fail when that would change it]";
+
+/// How long each target is fuzzed where nothing else is said.
+const FUZZ_SECONDS: u32 = 5;
 
 fn main() -> ExitCode {
     match chore() {
@@ -45,13 +51,19 @@ fn chore() -> Result<()> {
             fmt()?;
             tidy::check()?;
             lint()?;
-            test()?;
+            // What a test needs and does not find, it skips elsewhere.
+            test(&[("CI", "1")])?;
+            fuzz::run(FUZZ_SECONDS, &[])?;
             sim::ci()
         }
         ["needs"] => needs::ensure(),
         ["fmt"] => fmt(),
         ["lint"] => lint(),
-        ["test"] => test(),
+        ["test"] => test(&[]),
+        ["fuzz", "--seconds", seconds, only @ ..] => {
+            fuzz::run(seconds.parse().with_context(|| format!("--seconds {seconds:?}"))?, only)
+        }
+        ["fuzz", only @ ..] => fuzz::run(FUZZ_SECONDS, only),
         ["sim"] => sim::ci(),
         ["sim", arguments @ ..] => sim::run(arguments),
         ["tidy"] => tidy::check(),
@@ -73,8 +85,8 @@ fn lint() -> Result<()> {
     run::cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
 }
 
-fn test() -> Result<()> {
+fn test(env: &[(&str, &str)]) -> Result<()> {
     // The README says `cargo run -- dev`: cargo has to know by itself which program is meant.
     run::cargo(&["run", "--locked", "--", "version"])?;
-    run::tests(&["test", "--workspace", "--locked", "--no-fail-fast"])
+    run::tests(&["test", "--workspace", "--locked", "--no-fail-fast"], env)
 }

@@ -4,20 +4,27 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-use crate::run;
+use crate::{oracles, run};
 
 /// Program looked for, Debian package that has it, what it is for.
-const TOOLS: [(&str, &str, &str); 6] = [
+const TOOLS: [(&str, &str, &str); 8] = [
     ("cc", "gcc", "SQLite and the TLS library are C"),
     ("ar", "binutils", "static archives of C code"),
+    ("c++", "g++", "libFuzzer, which `cargo xtask fuzz` drives the readers with, is C++"),
     ("ip", "iproute2", "tests give each host a network namespace of its own"),
     ("nsenter", "util-linux", "tests start agents in those namespaces"),
     ("flock", "util-linux", "tests find out that a service never runs twice"),
+    ("systemd-analyze", "systemd", "tests compare cron with what systemd makes of it"),
     ("pgrep", "procps", "tests look for processes that were left behind"),
 ];
 
 /// Looks for each tool and installs the missing ones with apt-get when this is root on Debian.
 pub(crate) fn ensure() -> Result<()> {
+    programs()?;
+    oracles::ensure()
+}
+
+fn programs() -> Result<()> {
     let missing: Vec<_> = TOOLS.into_iter().filter(|(program, ..)| !found(program)).collect();
     if missing.is_empty() {
         return Ok(());
@@ -28,7 +35,8 @@ pub(crate) fn ensure() -> Result<()> {
     if !found("apt-get") {
         bail!("install the programs above with this system's package manager, then try again");
     }
-    let mut args = vec!["install", "--yes", "--no-install-recommends"];
+    // Whoever reads calendars reads them in time zones, which a bare system may not have.
+    let mut args = vec!["install", "--yes", "--no-install-recommends", "tzdata"];
     args.extend(missing.iter().map(|(_, package, _)| *package));
     run::program("apt-get", &["update"], &[("DEBIAN_FRONTEND", "noninteractive")])?;
     run::program("apt-get", &args, &[("DEBIAN_FRONTEND", "noninteractive")])

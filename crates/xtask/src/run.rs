@@ -33,11 +33,12 @@ pub(crate) fn program(name: &str, args: &[&str], env: &[(&str, &str)]) -> Result
 
 /// Runs tests through cargo. When some fail, what they said is said once more at the end: it is what a reader of a long
 /// log looks for, and all that is left of a cut one.
-pub(crate) fn tests(args: &[&str]) -> Result<()> {
+pub(crate) fn tests(args: &[&str], env: &[(&str, &str)]) -> Result<()> {
     let line = format!("cargo {}", args.join(" "));
     println!("==> {line}");
     let mut child = Command::new("cargo")
         .args(args)
+        .envs(env.iter().copied())
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("starting `{line}`"))?;

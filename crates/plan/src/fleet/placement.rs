@@ -231,12 +231,15 @@ fn choose(workload: Workload<'_>, count: u32, nodes: &mut Candidates<'_>, now: T
         (!ended, !ready, place)
     });
     let wanted = usize::try_from(count).unwrap_or(usize::MAX);
-    let mut slots = wanted.saturating_sub(kept.len()).saturating_sub(usize::try_from(*leaving).unwrap_or(0));
-    for (surplus, _) in kept.drain(wanted.min(kept.len())..) {
+    for (surplus, node) in kept.drain(wanted.min(kept.len())..) {
         plan.actions.push(delete(surplus, "CountReduced"));
+        *leaving += u32::from(node.is_some_and(|n| occupied(surplus, n, now, plan)));
     }
-    // An Assignment moves only if there is somewhere to go.
-    let mut spare = fresh.len().saturating_sub(slots);
+    // Below 0 while more are leaving than there are free slots.
+    let mut free = i64::from(count) - i64::from(size(kept.len())) - i64::from(*leaving);
+    let slots = |free: i64| usize::try_from(free).unwrap_or(0);
+    // An Assignment moves only if there is somewhere to go, and its slot is not another's that is still leaving.
+    let mut spare = fresh.len().saturating_sub(slots(free));
     kept.retain(|(assignment, node)| {
         let Some(node) = node.filter(|_| !has_ended(assignment)) else { return true };
         let Some(end) = moves_at(workload, assignment, node) else { return true };
@@ -244,15 +247,15 @@ fn choose(workload: Workload<'_>, count: u32, nodes: &mut Candidates<'_>, now: T
             plan.wake_at = earliest(plan.wake_at, end);
             return true;
         }
-        if spare == 0 {
+        if spare == 0 || free < 0 {
             return true;
         }
-        (spare, slots) = (spare - 1, slots + 1);
+        (spare, free) = (spare - 1, free + 1);
         plan.silent.insert(node.metadata.name.clone());
         plan.actions.push(delete(assignment, "NodeUnreachable"));
         false
     });
-    fresh.truncate(slots);
+    fresh.truncate(slots(free));
     plan.desired = count;
     plan.missing = count.saturating_sub(size(kept.len() + fresh.len()));
 }

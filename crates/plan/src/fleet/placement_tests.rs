@@ -203,6 +203,21 @@ fn a_slot_is_not_free_while_its_node_may_still_run_it() {
 }
 
 #[test]
+fn nothing_moves_into_a_slot_that_a_surplus_one_has_not_left() {
+    let (mut s, mut nodes, mut held) = (counted(3, Some(60)), fleet(&["a", "b", "c", "d"]), vec![]);
+    settle(Workload::Service(&s), &nodes, &mut held, 0);
+    s.spec.placement.as_mut().unwrap().count = Some(2);
+    settle(Workload::Service(&s), &nodes, &mut held, 1);
+    let silent = live(&held)[0].to_owned();
+    silence(nodes.iter_mut().find(|n| n.metadata.name == silent).unwrap(), 2);
+    assert!(decide(Workload::Service(&s), &nodes, &held, at(1000)).actions.is_empty());
+    held.retain(|a| a.metadata.deletion_timestamp.is_none());
+    settle(Workload::Service(&s), &nodes, &mut held, 1000);
+    assert_eq!(live(&held).len(), 2);
+    assert!(!live(&held).contains(&silent.as_str()));
+}
+
+#[test]
 fn a_finished_task_takes_no_later_node() {
     let (mut t, mut nodes, mut held): (Task, _, _) = (task("once"), fleet(&["a"]), vec![]);
     settle(Workload::Task(&t), &nodes, &mut held, 0);

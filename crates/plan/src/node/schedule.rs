@@ -210,7 +210,7 @@ pub struct Due {
     pub skipped: u64,
     /// Whether there are more of those than `skipped` says.
     pub uncounted: bool,
-    /// The cursor from here on: everything up to it has been dealt with. Absent: nothing was due.
+    /// The cursor from here on: everything up to it has been dealt with. Absent: it stays where it is.
     pub cursor: Option<Timestamp>,
     /// The next tick.
     pub next: Option<Timestamp>,
@@ -260,7 +260,10 @@ impl LateRules {
 /// Which ticks in `(cursor, now]` are run. The newest is on time if it is no later than [`PUNCTUAL`]; all others were
 /// missed, and the rules say what becomes of them. `now` is the anchor's time for a periodic timer, else the wall's.
 pub fn due(schedule: &Schedule, rules: &LateRules, cursor: Timestamp, now: Timestamp) -> Due {
-    let cursor = if credible(cursor, now) { cursor } else { now };
+    if !credible(cursor, now) {
+        // It has to be put right, or it would count for nothing again at the next tick, which would never come.
+        return Due { cursor: Some(now), next: schedule.next_after(now), ..Due::default() };
+    }
     let mut due = Due { next: schedule.next_after(now.max(cursor)), ..Due::default() };
     let Some(newest) = schedule.last_in(cursor, now) else { return due };
     due.cursor = Some(newest);

@@ -147,15 +147,16 @@ fn a_clock_set_back_between_two_starts_does_not_silence_a_period() {
 }
 
 #[test]
-fn a_cursor_from_a_wrong_clock_counts_for_nothing() {
-    let found = due(
-        &cron("* * * * *"),
-        &rules(CatchUp::All, None),
-        at("2027-11-23T12:00:00Z"),
-        at("2026-11-23T12:00:30Z"),
-    );
-    assert!(found.run.is_empty());
-    assert_eq!(found.next, Some(at("2026-11-23T12:01:00Z")));
+fn a_cursor_from_a_wrong_clock_counts_for_nothing_and_silences_nothing() {
+    for schedule in [cron("* * * * *"), every("1m")] {
+        let wrong = at("2027-11-23T12:00:00Z");
+        let found = due(&schedule, &rules(CatchUp::All, None), wrong, at("2026-11-23T12:00:30Z"));
+        assert!(found.run.is_empty());
+        assert_eq!(found.next, Some(at("2026-11-23T12:01:00Z")));
+        let later = at("2026-11-23T12:01:00Z");
+        let found = due(&schedule, &rules(CatchUp::All, None), found.cursor.unwrap_or(wrong), later);
+        assert_eq!(found.run, [Tick { time: later, late: false }]);
+    }
 }
 
 proptest! {

@@ -9,6 +9,7 @@ mod full;
 mod log;
 mod model;
 mod store;
+mod watches;
 
 use std::path::Path;
 
