@@ -100,6 +100,9 @@ pub struct Agent {
     pub(crate) welcomed: bool,
     /// When the server last heard of this node, in this boot.
     pub(crate) heard: Option<Duration>,
+    /// Whether what is desired is not known, as what was stored of it cannot be read. Then nothing is started and nothing
+    /// is ended until the server has sent all of it; what runs is supervised.
+    pub(crate) lost: bool,
     pub(crate) bell: Arc<Notify>,
     pub(crate) sender: mpsc::Sender<Message>,
     receiver: mpsc::Receiver<Message>,
@@ -117,7 +120,12 @@ impl Agent {
         disk.create_dir(&config.data_dir.join("runs"), 0o700)?;
         let journal = Journal::open(Arc::clone(&disk), &config.data_dir)?;
         let materials = Materials::open(Arc::clone(&disk), world.clone(), &config.data_dir)?;
-        let stored = Stored::read(&*disk, &config)?;
+        let mut stored = Stored::read(&*disk, &config, journal.ledger().memories.is_empty());
+        if materials.is_lost() {
+            // The server sends values again only to who has nothing.
+            stored.store_epoch = None;
+            stored.revision = None;
+        }
         let (handle, sender, receiver, bell) = handle::channel();
         let ledger = journal.ledger();
         let heard = ledger.heard.as_ref().filter(|heard| heard.boot_id == config.boot_id);
@@ -155,20 +163,29 @@ impl Agent {
             unwritable: None,
             welcomed: false,
             heard,
+            lost: stored.lost.is_some(),
             bell,
             sender,
             receiver,
         };
         agent.adopt();
+        if let Some(why) = stored.lost {
+            agent.tell_lost(&why);
+        }
         Ok((agent, handle))
+    }
+
+    /// Every Assignment that is desired, remembered or has executions.
+    pub(crate) fn known(&self) -> BTreeSet<String> {
+        let ledger = self.journal.ledger();
+        self.desired.keys().chain(ledger.memories.keys()).chain(ledger.busy()).cloned().collect()
     }
 
     /// Takes note of all that was claimed or remembered by starts of the agent before this one.
     fn adopt(&mut self) {
-        let ledger = self.journal.ledger();
-        let known = self.desired.keys().chain(ledger.memories.keys()).chain(ledger.busy());
-        self.dirty = known.cloned().collect();
+        self.dirty = self.known();
         self.changed = self.dirty.clone();
+        let ledger = self.journal.ledger();
         let claims: Vec<Claim> =
             ledger.claims.values().filter(|claim| claim.stage == Stage::Admitted).cloned().collect();
         for claim in claims {
@@ -251,7 +268,9 @@ impl Agent {
         match self.journal.flush() {
             Ok(()) => true,
             Err(error) => {
-                tracing::error!(%error, "the journal cannot be written; nothing new starts until it can");
+                if self.unwritable.is_none() {
+                    tracing::error!(%error, "the journal cannot be written; nothing new starts until it can");
+                }
                 false
             }
         }
@@ -320,6 +339,7 @@ impl Agent {
         for uid in due {
             let at = match self.desired.get(&uid).cloned() {
                 Some(assignment) => self.plan(&assignment, now),
+                None if self.lost => None,
                 None => {
                     self.leave(&uid, now);
                     None

@@ -49,6 +49,19 @@ impl Agent {
         self.tell_event(self.node(), "SpoolOverflow", &message);
     }
 
+    /// Says that what was desired of this node is not known for now.
+    pub(crate) fn tell_lost(&mut self, why: &str) {
+        tracing::error!(
+            why,
+            "the stored desired state cannot be read; nothing is started or ended before the server has sent it again"
+        );
+        let message = format!(
+            "the desired state on the node's disk cannot be read ({why}); until the server has sent it again, what runs \
+             goes on and nothing is started or ended"
+        );
+        self.tell_event(self.node(), "DesiredStateLost", &message);
+    }
+
     /// Takes note of whether the journal can be written, and says that it could not be once it can again.
     pub(crate) fn note_disk(&mut self, writable: bool, now: Timestamp) {
         if !writable {

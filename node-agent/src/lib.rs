@@ -15,6 +15,7 @@ mod assignment;
 mod claim;
 mod config;
 mod credential;
+mod descriptors;
 mod desired;
 mod environment;
 mod evacuate;
@@ -42,6 +43,7 @@ mod status;
 mod steer;
 mod timers;
 mod trigger;
+mod unwritable;
 mod welcome;
 
 pub use agent::Agent;

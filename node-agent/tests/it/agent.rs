@@ -97,8 +97,18 @@ impl Running {
     }
 
     pub(crate) fn start_in_boot(data_dir: &Path, boot_id: &str) -> Self {
+        Self::start_with(data_dir, boot_id, World::system(), drover_keeper_image::install)
+    }
+
+    /// With this world, and with the keeper program that is put into its directory so.
+    pub(crate) fn start_with(
+        data_dir: &Path,
+        boot_id: &str,
+        world: World,
+        install: impl Fn(&Path) -> std::io::Result<PathBuf>,
+    ) -> Self {
         std::fs::create_dir_all(data_dir).unwrap();
-        let keeper = drover_keeper_image::install(data_dir).unwrap();
+        let keeper = install(data_dir).unwrap();
         let config = Config {
             node_name: "host-1".into(),
             node_uid: "node-uid".into(),
@@ -107,7 +117,7 @@ impl Running {
             search_path: "/usr/bin:/bin".to_owned(),
         };
         let host = Arc::new(RealHost::new(keeper));
-        let (agent, handle) = Agent::open(config, World::system(), Arc::new(RealDisk), host).unwrap();
+        let (agent, handle) = Agent::open(config, world, Arc::new(RealDisk), host).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             agent.run(async move { drop(stopped.await) }).await.unwrap();

@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use drover_wire::{Accepted, AgentMessage, DesiredAck, Ping, ServerMessage};
 use serde_json::json;
 
 use crate::agent::{Running, assignment, end_all, script, text};
+use crate::server::{Server, Stored};
+use crate::sessions::Node;
 
 /// A small file system in memory; unmounted when dropped.
 struct Small(PathBuf, #[expect(dead_code, reason = "holds the directory")] tempfile::TempDir);
@@ -44,7 +47,7 @@ fn exists(path: &Path) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_neither_crashes_nor_loses() {
+async fn case_22_a_full_disk_neither_crashes_the_agent_nor_loses_what_ended() {
     let Some(small) = Small::mount() else {
         return println!("skipped: no small file system can be mounted here");
     };
@@ -92,4 +95,38 @@ async fn a_full_disk_neither_crashes_nor_loses() {
     agent.until("the word of it", |seen| seen.events.get("DiskUnwritable").map(drop)).await;
     agent.handle.desired("epoch", desired).await.unwrap();
     agent.until("the rest", |seen| (seen.ended == ["long-host-1"]).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn case_22_a_desired_state_that_a_full_disk_refuses_is_stored_later_in_the_same_session() {
+    let Some(small) = Small::mount() else {
+        return println!("skipped: no small file system can be mounted here");
+    };
+    let mut server = Server::start();
+    let _node = Node::start(&server, &small.0.join("data"));
+    let mut store = Stored::default();
+    let (mut peer, _) = server.welcome(Accepted::default()).await;
+    let web = assignment("web", "Service", json!({"template": script("exec sleep 600")}));
+    peer.desired(1, vec![web.clone()]).await;
+    let up = |seen: &crate::agent::Seen| seen.runs_in("web", "Running").first().map(|run| (*run).clone());
+    let run = peer.until(&mut store, "it runs", up).await;
+    small.fill();
+    let job = assignment("job", "Task", json!({"template": script("true")}));
+    peer.desired(2, vec![web, job]).await;
+    // It was looked at and not stored, and the session goes on.
+    for nonce in 1..=3 {
+        peer.send(ServerMessage::Ping(Ping { nonce, acknowledged: nonce - 1 })).await;
+        loop {
+            match peer.message().await {
+                AgentMessage::Pong(pong) if pong.nonce == nonce => break,
+                AgentMessage::DesiredAck(ack) => assert_eq!(ack.revision, 1, "it is not on disk"),
+                AgentMessage::Report(report) => peer.ack(store.take(&report)).await,
+                _ => {}
+            }
+        }
+    }
+    small.free();
+    while peer.message().await != AgentMessage::DesiredAck(DesiredAck { revision: 2 }) {}
+    peer.until(&mut store, "the task is done", |seen| seen.is_ready("job").then_some(())).await;
+    assert_eq!(up(&store.seen).unwrap()["status"]["pid"], run["status"]["pid"]);
 }
