@@ -11,6 +11,7 @@ use drover_spawn::{Clocks, RunState, SpawnError};
 use crate::agent::Agent;
 use crate::launch::{self, LaunchError};
 use crate::ledger::{CauseKey, Change, Claim, Stage};
+use crate::unwritable::is_unwritable;
 
 impl Agent {
     /// Moves on what can; the boot time at which the next retry is due.
@@ -74,12 +75,17 @@ impl Agent {
     }
 
     fn may_start(&self, claim: &Claim, now: Now) -> bool {
-        self.desired.get(&claim.assignment_uid).is_none_or(|held| self.lease(held, now).holds())
+        !self.lost && self.desired.get(&claim.assignment_uid).is_none_or(|held| self.lease(held, now).holds())
     }
 
     /// Gives an admitted claim to a keeper. All that was decided is on disk.
     pub(crate) fn launch(&mut self, run_uid: &str, now: Now) {
         let Some(claim) = self.journal.ledger().claims.get(run_uid).cloned() else { return };
+        if self.lost {
+            // Whether it may run here still, and until when, is not known.
+            self.to_spawn.insert(run_uid.to_owned());
+            return;
+        }
         if let Some(cause) = claim.stop {
             return self.skip(&claim, cause.reason(), "it was not wanted any more before it started");
         }
@@ -116,7 +122,7 @@ impl Agent {
                 self.watch_again(run_uid);
             }
             // It says nothing about the run: the claim stands, and is tried again.
-            Err(SpawnError::Io(what, error)) if is_full(&error) => {
+            Err(SpawnError::Io(what, error)) if is_unwritable(&error) => {
                 tracing::error!(run = run_uid, %error, "a run cannot be started for now: {what}");
                 self.to_spawn.insert(run_uid.to_owned());
             }
@@ -154,9 +160,4 @@ fn too_late(claim: &Claim, now: Now) -> bool {
     };
     let deadline = jiff::SignedDuration::from_millis(i64::try_from(deadline).unwrap_or(i64::MAX));
     claim.attempt == 1 && now.wall.duration_since(*tick) > deadline
-}
-
-fn is_full(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
 }

@@ -12,7 +12,6 @@ use drover_plan::node::schedule::{Anchor, Schedule};
 use drover_plan::node::{Now, service::Replica};
 use drover_spawn::Started;
 use drover_types::kinds::assignment::{Assignment, AssignmentStatus};
-use drover_types::kinds::core::Event;
 use drover_types::kinds::timer::TimerSpec;
 use drover_wire::PoolSettings;
 use drover_world::{Disk, World};
@@ -91,7 +90,6 @@ pub struct Agent {
     pub(crate) told: BTreeSet<String>,
     /// Assignments reported as ended by this start of the agent.
     pub(crate) ended: BTreeSet<String>,
-    pub(crate) events: BTreeMap<String, Event>,
     /// Dropped reports that an event told of.
     pub(crate) dropped: u64,
     /// Since when the journal cannot be written.
@@ -100,6 +98,9 @@ pub struct Agent {
     pub(crate) welcomed: bool,
     /// When the server last heard of this node, in this boot.
     pub(crate) heard: Option<Duration>,
+    /// Whether what is desired is not known, as what was stored of it cannot be read. Then nothing is started and nothing
+    /// is ended until the server has sent all of it; what runs is supervised.
+    pub(crate) lost: bool,
     pub(crate) bell: Arc<Notify>,
     pub(crate) sender: mpsc::Sender<Message>,
     receiver: mpsc::Receiver<Message>,
@@ -117,7 +118,12 @@ impl Agent {
         disk.create_dir(&config.data_dir.join("runs"), 0o700)?;
         let journal = Journal::open(Arc::clone(&disk), &config.data_dir)?;
         let materials = Materials::open(Arc::clone(&disk), world.clone(), &config.data_dir)?;
-        let stored = Stored::read(&*disk, &config)?;
+        let mut stored = Stored::read(&*disk, &config, journal.ledger().memories.is_empty());
+        if materials.is_lost() {
+            // The server sends values again only to who has nothing.
+            stored.store_epoch = None;
+            stored.revision = None;
+        }
         let (handle, sender, receiver, bell) = handle::channel();
         let ledger = journal.ledger();
         let heard = ledger.heard.as_ref().filter(|heard| heard.boot_id == config.boot_id);
@@ -150,26 +156,34 @@ impl Agent {
             said: BTreeMap::new(),
             told: BTreeSet::new(),
             ended: BTreeSet::new(),
-            events: BTreeMap::new(),
             dropped,
             unwritable: None,
             welcomed: false,
             heard,
+            lost: stored.lost.is_some(),
             bell,
             sender,
             receiver,
         };
         agent.cross();
         agent.adopt();
+        if let Some(why) = stored.lost {
+            agent.tell_lost(&why);
+        }
         Ok((agent, handle))
+    }
+
+    /// Every Assignment that is desired, remembered or has executions.
+    pub(crate) fn known(&self) -> BTreeSet<String> {
+        let ledger = self.journal.ledger();
+        self.desired.keys().chain(ledger.memories.keys()).chain(ledger.busy()).cloned().collect()
     }
 
     /// Takes note of all that was claimed or remembered by starts of the agent before this one.
     fn adopt(&mut self) {
-        let ledger = self.journal.ledger();
-        let known = self.desired.keys().chain(ledger.memories.keys()).chain(ledger.busy());
-        self.dirty = known.cloned().collect();
+        self.dirty = self.known();
         self.changed = self.dirty.clone();
+        let ledger = self.journal.ledger();
         let claims: Vec<Claim> =
             ledger.claims.values().filter(|claim| claim.stage == Stage::Admitted).cloned().collect();
         for claim in claims {
@@ -254,9 +268,11 @@ impl Agent {
         match self.journal.flush() {
             Ok(()) => true,
             Err(error) => {
-                tracing::error!(%error, "the journal cannot be written; nothing new starts until it can");
-                // Also one that is over by the next step is told of.
-                self.unwritable.get_or_insert_with(|| self.world.clock.now());
+                if self.unwritable.is_none() {
+                    tracing::error!(%error, "the journal cannot be written; nothing new starts until it can");
+                    // Also one that is over by the next step is told of.
+                    self.unwritable = Some(self.world.clock.now());
+                }
                 false
             }
         }
@@ -327,6 +343,7 @@ impl Agent {
         for uid in due {
             let at = match self.desired.get(&uid).cloned() {
                 Some(assignment) => self.plan(&assignment, now),
+                None if self.lost => None,
                 None => {
                     self.leave(&uid, now);
                     None

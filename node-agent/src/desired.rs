@@ -32,21 +32,37 @@ pub(crate) struct Stored {
     pub(crate) revision: Option<u64>,
     pub(crate) assignments: Vec<Assignment>,
     pub(crate) pool: PoolSettings,
+    /// There was one, and it cannot be read: why. What was desired is not known, which is not the same as nothing.
+    #[serde(skip)]
+    pub(crate) lost: Option<String>,
 }
 
 impl Stored {
     /// What was stored last. What was stored for another Node is done until its own state arrives, which replaces it.
-    pub(crate) fn read(disk: &dyn Disk, config: &Config) -> io::Result<Self> {
-        let mut stored: Self = match disk.read(&config.data_dir.join(NAME), MAX_BYTES) {
-            Ok(bytes) => serde_json::from_slice(&bytes)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::default(),
-            Err(error) => return Err(error),
+    /// `is_new`: whether the journal knows of no Assignment either.
+    pub(crate) fn read(disk: &dyn Disk, config: &Config, is_new: bool) -> Self {
+        let path = config.data_dir.join(NAME);
+        let mut stored = match disk.read(&path, MAX_BYTES) {
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+                // For whoever wants to know what it was: the next state replaces the file itself.
+                let aside = config.data_dir.join(format!("{NAME}.unreadable"));
+                if let Err(error) = disk.write_atomic(&aside, &bytes, 0o600) {
+                    tracing::warn!(%error, "the unreadable desired state was not set aside");
+                }
+                Self::lost(error.to_string())
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && is_new => Self::default(),
+            Err(error) => Self::lost(error.to_string()),
         };
         if stored.node_uid != config.node_uid {
             stored.store_epoch = None;
             stored.revision = None;
         }
-        Ok(stored)
+        stored
+    }
+
+    fn lost(why: String) -> Self {
+        Self { lost: Some(why), ..Self::default() }
     }
 }
 
@@ -112,6 +128,7 @@ impl Agent {
             revision: Some(desired.revision),
             assignments: next.values().map(|assignment| Assignment::clone(assignment)).collect(),
             pool: desired.pool.unwrap_or_else(|| self.pool.clone()),
+            lost: None,
         };
         let bytes = serde_json::to_vec(&stored).map_err(io::Error::from)?;
         self.disk.write_atomic(&self.config.data_dir.join(NAME), &bytes, 0o600)?;
@@ -123,6 +140,10 @@ impl Agent {
         }
         self.desired = next;
         self.cross();
+        if std::mem::take(&mut self.lost) {
+            // Now it is known which of what was found running is not wanted any more.
+            touched.extend(self.known());
+        }
         for uid in touched {
             // What was missing may be there now, and the other way round.
             self.problems.remove(&uid);

@@ -28,6 +28,10 @@ impl Agent {
 
     /// Lets go of the output of runs beyond the history limits.
     pub(crate) fn trim_history(&mut self, uid: &str, memory: &mut Memory) {
+        if self.lost {
+            // The limits are not known.
+            return;
+        }
         let timer = self.desired.get(uid).and_then(|assignment| assignment.spec.timer.as_ref());
         let limit = |success| {
             let given = timer.and_then(|t| {

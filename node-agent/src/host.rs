@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use drover_spawn::process::Signal;
 use drover_spawn::segments::{Item, Reader};
@@ -10,6 +11,12 @@ use drover_spawn::users::User;
 use drover_spawn::{RunSpec, RunState, SpawnError, Started, Tree, cgroup, keeper_process, segments};
 use futures_util::future::BoxFuture;
 use tokio::io::unix::AsyncFd;
+
+use crate::descriptors::Descriptors;
+use crate::unwritable::is_unwritable;
+
+/// How often a run is looked at that no descriptor tells of.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Resolves when there is something new to see of a run.
 pub type Watch = BoxFuture<'static, ()>;
@@ -58,17 +65,46 @@ pub trait Host: Send + Sync {
 #[derive(Clone, Debug)]
 pub struct RealHost {
     keeper: PathBuf,
+    /// Where the embedded keeper is put, should it not be there.
+    install_in: Option<PathBuf>,
+    descriptors: Descriptors,
 }
 
 impl RealHost {
     /// Starts runs with this keeper program.
     pub fn new(keeper: PathBuf) -> Self {
-        Self { keeper }
+        Self { keeper, install_in: None, descriptors: Descriptors::default() }
+    }
+
+    /// Starts runs with the embedded keeper, from this directory. On a disk that takes nothing it is not there yet: it
+    /// is put there before the first start that needs it.
+    pub fn installing(dir: &Path) -> io::Result<Self> {
+        match drover_keeper_image::install(dir) {
+            Ok(_) => {
+                if let Err(error) = drover_keeper_image::remove_others(dir) {
+                    tracing::warn!(%error, "keeper programs of other versions stay on disk");
+                }
+            }
+            Err(error) if is_unwritable(&error) => {
+                tracing::error!(%error, "the keeper program cannot be written; nothing new starts until it can");
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(Self { install_in: Some(dir.to_owned()), ..Self::new(drover_keeper_image::path(dir)) })
+    }
+
+    fn make_sure_of_keeper(&self) -> Result<(), SpawnError> {
+        if let Some(dir) = self.install_in.as_ref().filter(|_| !self.keeper.exists()) {
+            drover_keeper_image::install(dir).map_err(|error| SpawnError::Io("keeper program", error))?;
+        }
+        Ok(())
     }
 }
 
 impl Host for RealHost {
     fn start(&self, run_dir: &Path, mut spec: RunSpec) -> Result<Vec<Watch>, SpawnError> {
+        let place = self.descriptors.take().map_err(|error| SpawnError::Io("file descriptors", error))?;
+        self.make_sure_of_keeper()?;
         spec.cgroup = cgroup::create(&spec.run_uid);
         let group = spec.cgroup.clone();
         let spawned = keeper_process::spawn(&self.keeper, run_dir, &spec);
@@ -80,12 +116,13 @@ impl Host for RealHost {
         Ok(vec![
             started,
             Box::pin(async move {
+                let _place = place;
                 match exit {
                     Some(exit) => readable(exit).await,
                     None => {
                         // No descriptor was left for it.
                         while keeper.reap().is_ok_and(|gone| !gone) {
-                            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                            tokio::time::sleep(LOOK_AGAIN).await;
                         }
                     }
                 }
@@ -116,10 +153,17 @@ impl Host for RealHost {
     }
 
     fn watch(&self, run_dir: &Path) -> io::Result<Watch> {
-        match keeper_process::find(run_dir)?.exit {
-            Some(exit) => Ok(readable(exit)),
+        let Some(exit) = keeper_process::find(run_dir)?.exit else {
             // It has just started, or just ended: look again a little later.
-            None => Ok(Box::pin(tokio::time::sleep(std::time::Duration::from_millis(50)))),
+            return Ok(Box::pin(tokio::time::sleep(Duration::from_millis(50))));
+        };
+        match self.descriptors.take() {
+            Ok(place) => Ok(Box::pin(async move {
+                let _place = place;
+                readable(exit).await;
+            })),
+            // More live than this agent may hold a descriptor of: these are looked at now and then.
+            Err(_) => Ok(Box::pin(tokio::time::sleep(LOOK_AGAIN))),
         }
     }
 
@@ -149,7 +193,7 @@ fn readable(fd: OwnedFd) -> Watch {
         match AsyncFd::with_interest(fd, tokio::io::Interest::READABLE) {
             Ok(fd) => drop(fd.readable().await),
             // No room for one more descriptor in the poller: look again instead.
-            Err(_) => tokio::time::sleep(std::time::Duration::from_secs(1)).await,
+            Err(_) => tokio::time::sleep(LOOK_AGAIN).await,
         }
     })
 }

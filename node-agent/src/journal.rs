@@ -11,6 +11,7 @@ use drover_world::{Append, Disk};
 use sha2::{Digest, Sha256};
 
 use crate::ledger::{Change, Ledger};
+use crate::unwritable::is_unwritable;
 
 /// The longest journal that is read; compaction keeps it far below.
 const MAX_BYTES: u64 = 256 << 20;
@@ -24,7 +25,8 @@ const NAME: &str = "journal";
 pub(crate) struct Journal {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    log: Box<dyn Append>,
+    /// Absent: the file was replaced, or could not be opened for writing, and is to be opened.
+    log: Option<Box<dyn Append>>,
     ledger: Ledger,
     size: u64,
     /// Size after the last compaction.
@@ -34,8 +36,6 @@ pub(crate) struct Journal {
     urgent: bool,
     /// Whether an append failed, and may have left a part of itself behind.
     torn: bool,
-    /// Whether the file was replaced and `log` still is the one before it.
-    stale: bool,
 }
 
 impl Journal {
@@ -54,10 +54,13 @@ impl Journal {
             ledger.apply(change);
             whole += line.len();
         }
-        let mut log = disk.append(&path, 0o600)?;
-        if whole < bytes.len() {
+        let log = match disk.append(&path, 0o600) {
+            Err(error) if is_unwritable(&error) => None,
+            opened => Some(opened?),
+        };
+        let torn = whole < bytes.len();
+        if torn {
             tracing::warn!(path = %path.display(), bytes = bytes.len() - whole, "cut a torn end off the journal");
-            log.truncate(whole as u64)?;
         }
         let mut journal = Self {
             disk,
@@ -68,8 +71,7 @@ impl Journal {
             base: 0,
             staged: Vec::new(),
             urgent: false,
-            torn: false,
-            stale: false,
+            torn,
         };
         journal.stage(Change::Start)?;
         // On a full disk the agent still finds and supervises what runs. Nothing is numbered before this is durable.
@@ -98,17 +100,17 @@ impl Journal {
         if !self.urgent && self.staged.len() < LAZY_BYTES {
             return Ok(());
         }
-        if self.stale {
-            self.log = self.disk.append(&self.path, 0o600)?;
-            self.stale = false;
-        }
+        let log = match &mut self.log {
+            Some(log) => log,
+            none => none.insert(self.disk.append(&self.path, 0o600)?),
+        };
         if self.torn {
             // A record behind a torn one would never be read.
-            self.log.truncate(self.size)?;
+            log.truncate(self.size)?;
         }
         self.torn = true;
-        self.log.append(&self.staged)?;
-        self.log.sync()?;
+        log.append(&self.staged)?;
+        log.sync()?;
         self.torn = false;
         self.size += self.staged.len() as u64;
         self.staged.clear();
@@ -127,11 +129,10 @@ impl Journal {
         let mut bytes = Vec::new();
         encode(&Change::Whole(Box::new(self.ledger.clone())), &mut bytes)?;
         self.disk.write_atomic(&self.path, &bytes, 0o600)?;
-        self.stale = true;
+        self.log = None;
         self.size = bytes.len() as u64;
         self.base = self.size;
-        self.log = self.disk.append(&self.path, 0o600)?;
-        self.stale = false;
+        self.log = Some(self.disk.append(&self.path, 0o600)?);
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ use drover_wire::{Report, ReportItem};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::counts::Counts;
 use crate::past::Past;
 
 /// The most report items that wait for a server. Beyond it the oldest Runs and Events go, counted.
@@ -54,6 +55,8 @@ pub(crate) struct Ledger {
     pub(crate) epoch: Option<String>,
     /// What ran here of workloads that are forgotten, should a restored server bring them back.
     pub(crate) past: Past,
+    /// How often each event was told.
+    pub(crate) counts: Counts,
 }
 
 /// What is remembered of an Assignment.
@@ -229,7 +232,10 @@ impl Ledger {
                 self.claims.insert(claim.run_uid.clone(), *claim);
             }
             Change::Release(run_uid) => self.release(&run_uid),
-            Change::Report(about, item) => self.report(about, *item),
+            Change::Report(about, item) => {
+                self.counts.note(&about, &item);
+                self.report(about, *item);
+            }
             Change::Number(count) => self.number(count),
             Change::Renumber(epoch) => self.renumber(epoch),
             Change::Acknowledged(epoch, sequence) => {

@@ -14,8 +14,10 @@ mod agent;
 mod assignment;
 mod claim;
 mod config;
+mod counts;
 mod credential;
 mod crossing;
+mod descriptors;
 mod desired;
 mod environment;
 mod evacuate;
@@ -44,6 +46,7 @@ mod status;
 mod steer;
 mod timers;
 mod trigger;
+mod unwritable;
 mod welcome;
 
 pub use agent::Agent;

@@ -6,6 +6,8 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::unwritable::is_unwritable;
+
 /// Why an agent has no data directory for itself.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
@@ -40,7 +42,11 @@ impl DirLock {
         let io = |source| LockError::Io { path: path.clone(), source };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = options.open(&path).map_err(io)?;
+        let mut file = match options.open(&path) {
+            // The lock is the system's and writes nothing: what runs is supervised all the same.
+            Err(error) if is_unwritable(&error) => File::open(&path).map_err(io)?,
+            opened => opened.map_err(io)?,
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -11,6 +11,7 @@ use drover_world::{Disk, World};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 const MAX_BYTES: u64 = 128 << 20;
+const MAX_KEY: u64 = 1024;
 
 /// The values, in memory and sealed on disk.
 pub(crate) struct Materials {
@@ -21,24 +22,30 @@ pub(crate) struct Materials {
     held: BTreeMap<MaterialRef, Material>,
     /// After a full state: what it brought.
     kept: Option<BTreeSet<MaterialRef>>,
+    /// What is on disk cannot be unsealed.
+    lost: bool,
 }
 
 impl Materials {
-    /// Opens what the node holds. Values that cannot be unsealed are gone; the server sends them again.
+    /// Opens what the node holds. Values that cannot be unsealed are [lost](Self::is_lost).
     pub(crate) fn open(disk: Arc<dyn Disk>, world: World, data_dir: &Path) -> io::Result<Self> {
         let key_path = data_dir.join("node.key");
-        let key = match disk.read(&key_path, 32) {
-            Ok(key) => key,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        let sealer = |key: &[u8]| UnboundKey::new(&CHACHA20_POLY1305, key).ok();
+        let stored = match disk.read(&key_path, MAX_KEY) {
+            Ok(key) => sealer(&key),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let unbound = match stored {
+            Some(unbound) => unbound,
+            // There is none, or what there is is none: a new one, under which nothing has been sealed yet.
+            None => {
                 let mut key = vec![0; 32];
                 world.entropy.fill(&mut key);
                 disk.write_atomic(&key_path, &key, 0o600)?;
-                key
+                sealer(&key).ok_or_else(|| io::Error::other("a key of 32 bytes is refused"))?
             }
-            Err(error) => return Err(error),
         };
-        let unbound = UnboundKey::new(&CHACHA20_POLY1305, &key)
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "node.key is not 32 bytes long"))?;
         let mut materials = Self {
             disk,
             world,
@@ -46,16 +53,27 @@ impl Materials {
             key: LessSafeKey::new(unbound),
             held: BTreeMap::new(),
             kept: None,
+            lost: false,
         };
         match materials.disk.read(&materials.path, MAX_BYTES) {
             Ok(sealed) => match materials.unseal(sealed) {
                 Some(list) => materials.held = list.into_iter().map(|m| (m.reference(), m)).collect(),
-                None => tracing::warn!("the stored secrets cannot be unsealed and are dropped"),
+                None => {
+                    tracing::warn!(
+                        "the stored secrets cannot be unsealed; the server is asked for them again"
+                    );
+                    materials.lost = true;
+                }
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
         Ok(materials)
+    }
+
+    /// Whether there were values that are gone: only a full desired state brings them back.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// Takes over what a desired state brings; on disk when this returns, or nothing has changed. Of a full state all
@@ -80,7 +98,7 @@ impl Materials {
     }
 
     fn replace(&mut self, next: BTreeMap<MaterialRef, Material>) -> io::Result<()> {
-        if self.held == next {
+        if self.held == next && !self.lost {
             return Ok(());
         }
         let list: Vec<&Material> = next.values().collect();
@@ -93,6 +111,7 @@ impl Materials {
         bytes.splice(0..0, nonce);
         self.disk.write_atomic(&self.path, &bytes, 0o600)?;
         self.held = next;
+        self.lost = false;
         Ok(())
     }
 

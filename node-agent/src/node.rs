@@ -121,7 +121,7 @@ pub async fn run_node(options: NodeOptions, shutdown: impl Future<Output = ()>) 
     let _lock = options.machine.lock(&options.data_dir)?;
     let host = match &options.host {
         Some(host) => Arc::clone(host),
-        None => Arc::new(RealHost::new(drover_keeper_image::install(&options.data_dir).map_err(file)?)),
+        None => Arc::new(RealHost::installing(&options.data_dir).map_err(file)?),
     };
     let boot_id = options.machine.boot_id().map_err(file)?;
     let mut credential = tokio::select! {

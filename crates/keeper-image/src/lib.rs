@@ -1,7 +1,6 @@
 //! The keeper program as bytes, so that `drover` is one file, and writing it to where it is started from.
 //!
 //! The file is named by its content: an upgrade writes a new one beside those that live keepers still run.
-//! Absent: removing the old ones.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -16,12 +15,42 @@ pub const DIGEST: &str = include!(concat!(env!("OUT_DIR"), "/digest.rs"));
 
 const MODE: u32 = 0o755;
 
+/// Where [`install`] puts the program in a directory.
+pub fn path(dir: &Path) -> PathBuf {
+    dir.join(format!("keeper-{}", &DIGEST[..16]))
+}
+
+/// Removes the programs of other versions, and drafts of installs that were cut short; how many. A keeper that lives
+/// goes on: the system keeps a running program's bytes until it ends. Only for who has the directory to itself.
+pub fn remove_others(dir: &Path) -> io::Result<usize> {
+    let current = path(dir);
+    let mut removed = 0;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_ours = name.to_str().is_some_and(|name| {
+            let rest = name.strip_prefix("keeper-").or_else(|| name.strip_prefix(".keeper-"));
+            rest.and_then(|rest| rest.get(..16)).is_some_and(|digits| {
+                digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+            })
+        });
+        if is_ours && entry.path() != current {
+            fs::remove_file(entry.path())?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
 /// Makes sure that the directory (which exists) has the program, whole and executable, and returns its path.
 /// Safe at any time, by several processes at once: the file appears under its name complete, or not at all.
 pub fn install(dir: &Path) -> io::Result<PathBuf> {
-    let path = dir.join(format!("keeper-{}", &DIGEST[..16]));
+    let path = path(dir);
     if fs::read(&path).is_ok_and(|bytes| bytes == IMAGE) {
-        fs::set_permissions(&path, fs::Permissions::from_mode(MODE))?;
+        // A disk that takes no writes refuses even a change to what is already so.
+        if fs::metadata(&path)?.permissions().mode() & 0o7777 != MODE {
+            fs::set_permissions(&path, fs::Permissions::from_mode(MODE))?;
+        }
         return Ok(path);
     }
     let draft = dir.join(format!(".keeper-{}-{}", &DIGEST[..16], std::process::id()));
@@ -58,6 +87,20 @@ mod tests {
         assert_eq!(install(dir.path()).expect("install"), path);
         assert!(fs::read(&path).expect("read") == IMAGE, "the damaged file stayed");
         assert_eq!(fs::read_dir(dir.path()).expect("list").count(), 1, "a draft was left behind");
+    }
+
+    #[test]
+    fn programs_of_other_versions_are_removed_and_nothing_else() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let current = install(dir.path()).expect("install");
+        for name in ["keeper-0123456789abcdef", ".keeper-0123456789abcdef-7", "keeper-of-bees", "keeper.lock"]
+        {
+            fs::write(dir.path().join(name), b"x").expect("write");
+        }
+        assert_eq!(remove_others(dir.path()).expect("remove"), 2);
+        assert_eq!(remove_others(dir.path()).expect("remove"), 0);
+        assert!(current.exists());
+        assert_eq!(fs::read_dir(dir.path()).expect("list").count(), 3);
     }
 
     #[test]

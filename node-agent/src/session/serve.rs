@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use super::open::Opened;
 use super::output::Streams;
 use super::{Broken, Session};
+use crate::agent::RETRY;
 use crate::handle::AgentError;
 
 /// Silence of so many heartbeat intervals is the end of a session.
@@ -174,7 +175,12 @@ impl Serving<'_> {
         let (handle, epoch) = (self.session.handle.clone(), self.opened.welcome.store_epoch.clone());
         self.storing = Some(Box::pin(async move {
             let revision = whole.revision;
-            handle.desired(&epoch, whole).await?;
+            // A disk that takes nothing is no reason to leave the server: what was told before stays in force.
+            while let Err(error) = handle.desired(&epoch, whole.clone()).await {
+                let AgentError::Disk(error) = error else { return Err(error) };
+                tracing::error!(%error, "a new desired state cannot be stored; it is tried again");
+                tokio::time::sleep(RETRY).await;
+            }
             Ok(revision)
         }));
         Ok(())

@@ -9,7 +9,7 @@ use drover_node_agent::{Agent, Config, Handle, RealHost};
 use drover_wire::{
     Desired, Material, MaterialKind, PoolSettings, Report, ReportItem, Trigger, TriggerResult,
 };
-use drover_world::{Clock, Disk, RealDisk, SystemClock, World};
+use drover_world::{Clock, RealDisk, SystemClock, World};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -97,12 +97,18 @@ impl Running {
     }
 
     pub(crate) fn start_in_boot(data_dir: &Path, boot_id: &str) -> Self {
-        Self::start_on(Arc::new(RealDisk), data_dir, boot_id)
+        Self::start_with(data_dir, boot_id, World::system(), drover_keeper_image::install)
     }
 
-    pub(crate) fn start_on(disk: Arc<dyn Disk>, data_dir: &Path, boot_id: &str) -> Self {
+    /// With this world, and with the keeper program that is put into its directory so.
+    pub(crate) fn start_with(
+        data_dir: &Path,
+        boot_id: &str,
+        world: World,
+        install: impl Fn(&Path) -> std::io::Result<PathBuf>,
+    ) -> Self {
         std::fs::create_dir_all(data_dir).unwrap();
-        let keeper = drover_keeper_image::install(data_dir).unwrap();
+        let keeper = install(data_dir).unwrap();
         let config = Config {
             node_name: "host-1".into(),
             node_uid: "node-uid".into(),
@@ -111,7 +117,7 @@ impl Running {
             search_path: "/usr/bin:/bin".to_owned(),
         };
         let host = Arc::new(RealHost::new(keeper));
-        let (agent, handle) = Agent::open(config, World::system(), disk, host).unwrap();
+        let (agent, handle) = Agent::open(config, world, Arc::new(RealDisk), host).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             agent.run(async move { drop(stopped.await) }).await.unwrap();
@@ -149,15 +155,7 @@ impl Running {
             }
         };
         let found = tokio::time::timeout(PATIENCE, looking).await;
-        found.unwrap_or_else(|_| {
-            // What was seen last tells most; all of it may be megabytes.
-            let last: Vec<&Value> = self.seen.runs.values().rev().take(5).collect();
-            panic!(
-                "never seen: {what}; of {} runs the last: {last:#?}; {:#?}",
-                self.seen.runs.len(),
-                self.seen.statuses
-            )
-        })
+        found.unwrap_or_else(|_| panic!("{what}: {:?} {:?}", self.seen.runs, self.seen.statuses))
     }
 
     /// The first Run of a workload in this phase.

@@ -1,15 +1,14 @@
 //! A full disk: nothing crashes, nothing that was acknowledged or has ended is lost, and it heals by itself.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 
-use drover_world::{Append, Disk, Entry, RealDisk};
+use drover_wire::{Accepted, AgentMessage, DesiredAck, NodeFacts, Ping, ServerMessage};
 use serde_json::json;
-use tokio::sync::Notify;
 
-use crate::agent::{PATIENCE, Running, assignment, boot_id, end_all, script, text};
+use crate::agent::{Running, assignment, end_all, script, text};
+use crate::server::{Server, Stored};
+use crate::sessions::Node;
 
 /// A small file system in memory; unmounted when dropped.
 struct Small(PathBuf, #[expect(dead_code, reason = "holds the directory")] tempfile::TempDir);
@@ -43,62 +42,12 @@ impl Drop for Small {
     }
 }
 
-/// The real disk, which tells when a log could not be appended to.
-#[derive(Default)]
-struct Told(Arc<Notify>);
-
-struct ToldAppend(Box<dyn Append>, Arc<Notify>);
-
-impl Disk for Told {
-    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-        RealDisk.read(path, limit)
-    }
-
-    fn write_atomic(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-        RealDisk.write_atomic(path, bytes, mode)
-    }
-
-    fn append(&self, path: &Path, mode: u32) -> io::Result<Box<dyn Append>> {
-        Ok(Box::new(ToldAppend(RealDisk.append(path, mode)?, Arc::clone(&self.0))))
-    }
-
-    fn list(&self, directory: &Path) -> io::Result<Vec<Entry>> {
-        RealDisk.list(directory)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        RealDisk.remove(path)
-    }
-
-    fn remove_tree(&self, directory: &Path) -> io::Result<()> {
-        RealDisk.remove_tree(directory)
-    }
-
-    fn create_dir(&self, directory: &Path, mode: u32) -> io::Result<()> {
-        RealDisk.create_dir(directory, mode)
-    }
-}
-
-impl Append for ToldAppend {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.append(bytes).inspect_err(|_| self.1.notify_one())
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.0.sync()
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
-        self.0.truncate(len)
-    }
+fn exists(path: &Path) -> bool {
+    path.exists()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_neither_crashes_nor_loses() {
+async fn case_22_a_full_disk_neither_crashes_the_agent_nor_loses_what_ended() {
     let Some(small) = Small::mount() else {
         return println!("skipped: no small file system can be mounted here");
     };
@@ -128,14 +77,20 @@ async fn a_full_disk_neither_crashes_nor_loses() {
     }
     agent.state(&first).started().unwrap().signal_main(drover_spawn::process::Signal::KILL).unwrap();
     let seen = agent.crash().await;
-    let disk = Told::default();
-    let refused = Arc::clone(&disk.0);
-    let mut agent = Running::start_on(Arc::new(disk), &data, &boot_id());
+    let mut agent = Running::start(&data);
     agent.seen = seen;
     assert_eq!(agent.handle.standing().await.unwrap().revision, Some(1));
-    assert!(data.join("journal").exists());
-    // The page that the journal ends in may still have room; the timer's ticks use it up.
-    tokio::time::timeout(PATIENCE, refused.notified()).await.expect("the disk is full");
+    assert!(exists(&data.join("journal")));
+    // A full disk has room in a file's last page.
+    for cpus in 0.. {
+        let facts = NodeFacts { hostname: "x".repeat(200), cpus, ..NodeFacts::default() };
+        agent.handle.facts(facts).await.unwrap();
+        if agent.handle.reports(None).await.unwrap().is_empty() {
+            break;
+        }
+    }
+    // The answer comes after another step, which was as futile.
+    agent.handle.standing().await.unwrap();
     small.free();
     let ended = agent.run("long", "Failed").await;
     assert_eq!(ended.pointer("/status/exitCode"), Some(&json!(7)));
@@ -150,4 +105,38 @@ async fn a_full_disk_neither_crashes_nor_loses() {
     agent.until("the word of it", |seen| seen.events.get("DiskUnwritable").map(drop)).await;
     agent.handle.desired("epoch", desired).await.unwrap();
     agent.until("the rest", |seen| (seen.ended == ["long-host-1"]).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn case_22_a_desired_state_that_a_full_disk_refuses_is_stored_later_in_the_same_session() {
+    let Some(small) = Small::mount() else {
+        return println!("skipped: no small file system can be mounted here");
+    };
+    let mut server = Server::start();
+    let _node = Node::start(&server, &small.0.join("data"));
+    let mut store = Stored::default();
+    let (mut peer, _) = server.welcome(Accepted::default()).await;
+    let web = assignment("web", "Service", json!({"template": script("exec sleep 600")}));
+    peer.desired(1, vec![web.clone()]).await;
+    let up = |seen: &crate::agent::Seen| seen.runs_in("web", "Running").first().map(|run| (*run).clone());
+    let run = peer.until(&mut store, "it runs", up).await;
+    small.fill();
+    let job = assignment("job", "Task", json!({"template": script("true")}));
+    peer.desired(2, vec![web, job]).await;
+    // It was looked at and not stored, and the session goes on.
+    for nonce in 1..=3 {
+        peer.send(ServerMessage::Ping(Ping { nonce, acknowledged: nonce - 1 })).await;
+        loop {
+            match peer.message().await {
+                AgentMessage::Pong(pong) if pong.nonce == nonce => break,
+                AgentMessage::DesiredAck(ack) => assert_eq!(ack.revision, 1, "it is not on disk"),
+                AgentMessage::Report(report) => peer.ack(store.take(&report)).await,
+                _ => {}
+            }
+        }
+    }
+    small.free();
+    while peer.message().await != AgentMessage::DesiredAck(DesiredAck { revision: 2 }) {}
+    peer.until(&mut store, "the task is done", |seen| seen.is_ready("job").then_some(())).await;
+    assert_eq!(up(&store.seen).unwrap()["status"]["pid"], run["status"]["pid"]);
 }

@@ -25,16 +25,23 @@ async fn a_run_records_its_exit_code_or_signal_and_what_it_used() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_child_that_ignores_sigterm_and_its_grandchildren_are_gone_after_the_grace_period() {
+async fn case_16_daemons_and_grandchildren_that_ignore_sigterm_are_gone_after_the_grace_period() {
     let dir = Dir::new();
     let mut agent = Running::start(&dir.data());
-    let stubborn =
-        "trap '' TERM; (trap '' TERM; exec sleep 600) & setsid sleep 600 & echo up; wait; sleep 600";
-    let mut template = script(stubborn);
+    let pids = dir.path().join("pids");
+    // A daemon that its parent's death leaves behind, in a session of its own, without a mark in its environment.
+    let daemon = format!(
+        "(setsid env -i /bin/sh -c 'trap \"\" TERM HUP INT; echo $$ >> {}; while :; do /bin/sleep 600; done' &)",
+        pids.display()
+    );
+    let stubborn = format!(
+        "trap '' TERM; (trap '' TERM; exec sleep 600) & setsid sleep 600 & {daemon}; {daemon}; wait; sleep 600"
+    );
+    let mut template = script(&stubborn);
     template["process"]["terminationGracePeriod"] = json!("300ms");
     agent.wants(1, vec![assignment("web", "Service", json!({"template": template}))]).await;
     let run = agent.run("web", "Running").await;
-    while agent.members(&run) < 3 {
+    while lines(&pids).len() < 2 || agent.members(&run) < 7 {
         tokio::task::yield_now().await;
     }
     agent.wants(2, Vec::new()).await;
@@ -43,6 +50,9 @@ async fn a_child_that_ignores_sigterm_and_its_grandchildren_are_gone_after_the_g
     assert_eq!((text(&ended, "/status/signal"), text(&ended, "/status/reason")), ("SIGKILL", "Removed"));
     let tree = drover_spawn::Tree::of_run(text(&run, "/metadata/uid"), &state);
     assert!(tree.members().unwrap().is_empty(), "something of it lives");
+    for pid in lines(&pids) {
+        assert!(!std::path::Path::new("/proc").join(&pid).exists(), "the daemon {pid} lives on");
+    }
     agent.until("ended", |seen| (seen.ended == ["web-host-1"]).then_some(())).await;
 }
 

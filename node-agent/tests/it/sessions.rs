@@ -1,14 +1,19 @@
 //! Laws of the session: nothing is lost, nothing is told twice, nothing needs it to go on.
 
+use std::any::Any;
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use drover_node_agent::{NodeOptions, ServerAddress, run_node};
-use drover_wire::{Accepted, AgentMessage, Close, Desired, DesiredAck, Ping, ServerMessage, Trigger};
+use drover_node_agent::{LockError, Machine, NodeOptions, RealMachine, ServerAddress, run_node};
+use drover_wire::{
+    Accepted, AgentMessage, Close, Desired, DesiredAck, NodeFacts, Ping, ServerMessage, Trigger,
+};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use crate::agent::{Dir, assignment, boottime, lines, phase, script, text};
+use crate::agent::{Dir, assignment, boottime, end_all, lines, phase, script, text};
 use crate::server::{Server, Stored};
 
 /// A node of a server in this process; killed when dropped.
@@ -43,45 +48,99 @@ fn beat(log: &Path) -> serde_json::Value {
     assignment("beat", "Timer", every)
 }
 
+/// The host after it went down and came back.
+struct AnotherBoot;
+
+impl Machine for AnotherBoot {
+    fn boot_id(&self) -> io::Result<String> {
+        Ok("another-boot".into())
+    }
+
+    fn facts(&self) -> NodeFacts {
+        RealMachine.facts()
+    }
+
+    fn lock(&self, data_dir: &Path) -> Result<Box<dyn Any + Send>, LockError> {
+        RealMachine.lock(data_dir)
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn runs_made_while_cut_off_are_reported_once_after_the_return_in_order() {
+async fn case_30_a_node_that_reboots_while_it_is_cut_off_goes_on_from_disk_and_tells_each_run_once_in_order()
+{
     let dir = Dir::new();
-    let log = dir.path().join("log");
+    let [log, up, boots] = ["log", "up", "boots"].map(|name| dir.path().join(name));
     let mut server = Server::start();
     let mut store = Stored::default();
     let node = Node::start(&server, &dir.data());
     let (mut peer, hello) = server.welcome(Accepted::default()).await;
     assert_eq!((hello.store_epoch, hello.desired_revision), (None, None));
     assert!(hello.facts.cpus > 0);
-    peer.desired(1, vec![beat(&log)]).await;
-    peer.until(&mut store, "some runs", |seen| (seen.runs_in("beat", "Succeeded").len() > 3).then_some(()))
-        .await;
+    let web = script(&format!("echo $DROVER_RUN_UID >> {}; exec sleep 600", up.display()));
+    let boot = script(&format!("echo $DROVER_RUN_UID >> {}", boots.display()));
+    let web = assignment("web", "Service", json!({"template": web}));
+    let boot = assignment("boot", "Timer", json!({"onBoot": true, "template": boot}));
+    peer.desired(1, vec![beat(&log), web, boot]).await;
+    peer.until(&mut store, "some runs", |seen| {
+        (seen.runs_in("beat", "Succeeded").len() > 3 && !seen.runs_in("web", "Running").is_empty())
+            .then_some(())
+    })
+    .await;
     server.cut();
-    let before = lines(&log).len();
-    while lines(&log).len() < before + 10 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    // The agent goes down meanwhile, too.
+    let more = async |count: usize| {
+        let before = lines(&log).len();
+        while lines(&log).len() < before + count {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    more(10).await;
     node.crash().await;
-    let node = Node::start(&server, &dir.data());
-    let before = lines(&log).len();
-    while lines(&log).len() < before + 5 {
+    end_all(&dir.data());
+    let mut options = NodeOptions::new(ServerAddress::InProcess(server.dial()), "host-1", dir.data());
+    options.credential = Some(server.credential("node-uid"));
+    options.machine = Arc::new(AnotherBoot);
+    let node = Node::with(options);
+    more(5).await;
+    while lines(&up).len() < 2 || lines(&boots).is_empty() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     server.heal();
     let (mut peer, hello) = server.welcome(store.accepted).await;
     assert_eq!((hello.store_epoch.as_deref(), hello.desired_revision), (Some("epoch"), Some(1)));
+    assert_eq!(hello.boot_id, "another-boot");
     peer.desired(2, Vec::new()).await;
-    peer.until(&mut store, "the end", |seen| (!seen.ended.is_empty()).then_some(())).await;
+    peer.until(&mut store, "the end", |seen| (seen.ended.len() == 3).then_some(())).await;
     drop(node);
-    let finished: Vec<_> = store.seen.all.iter().filter(|run| phase(run) == "Succeeded").collect();
-    let mut told: Vec<&str> = finished.iter().map(|run| text(run, "/metadata/uid")).collect();
-    let starts: Vec<&str> = finished.iter().map(|run| text(run, "/status/finishedAt")).collect();
-    assert!(starts.is_sorted_by_key(|time| time[..21].to_owned()), "out of order: {starts:?}");
-    let mut ran = lines(&log);
+
+    let over: Vec<_> =
+        store.seen.all.iter().filter(|run| !["Pending", "Running"].contains(&phase(run))).collect();
+    let mut told: Vec<&str> = over.iter().map(|run| text(run, "/metadata/uid")).collect();
     told.sort_unstable();
+    let count = told.len();
+    told.dedup();
+    assert_eq!(told.len(), count, "the end of a run was told twice");
+    for uid in &told {
+        let told = store.seen.all.iter().filter(|run| text(run, "/metadata/uid") == *uid);
+        let phases: Vec<&str> = told.map(phase).collect();
+        let last = phases.last().copied();
+        assert!(last.is_some_and(|last| !["Pending", "Running"].contains(&last)), "out of order: {phases:?}");
+    }
+    for uid in [&log, &up, &boots].into_iter().flat_map(|file| lines(file)) {
+        assert!(told.binary_search(&&*uid).is_ok(), "{uid} ran and was not told of");
+    }
+    let mut ran = lines(&log);
+    let good: Vec<_> = over.iter().filter(|run| phase(run) == "Succeeded").collect();
+    ran.extend(lines(&boots));
+    for run in &good {
+        assert!(ran.iter().any(|uid| uid == text(run, "/metadata/uid")), "told of what never ran: {run}");
+    }
     ran.sort_unstable();
-    assert_eq!(told, ran, "each run that was made is told once");
+    let count = ran.len();
+    ran.dedup();
+    assert_eq!(ran.len(), count, "a run was executed twice");
+    assert_eq!(lines(&boots).len(), 1, "once per boot");
+    let first = store.seen.runs.values().find(|run| text(run, "/metadata/uid") == lines(&up)[0]).unwrap();
+    assert_eq!((phase(first), text(first, "/status/reason")), ("Lost", "HostRestarted"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

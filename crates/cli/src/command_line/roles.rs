@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
+use drover_types::Duration;
 
 #[derive(Args)]
 pub(crate) struct Dev {
@@ -42,12 +43,24 @@ pub(crate) struct Server {
     /// This host's name as a node; its hostname without it
     #[arg(long, env = "DROVER_NODE_NAME", conflicts_with = "no_agent")]
     pub(crate) node_name: Option<String>,
+    /// How often each agent is asked for a sign of life, 100ms to 10m; two that it leaves unanswered end its session
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = heartbeat)]
+    pub(crate) heartbeat_interval: Duration,
     /// Certificate to show instead of the own one (not built yet)
     #[arg(long, value_name = "FILE", hide = true)]
     pub(crate) tls_cert: Option<PathBuf>,
     /// Its key (not built yet)
     #[arg(long, value_name = "FILE", hide = true)]
     pub(crate) tls_key: Option<PathBuf>,
+}
+
+/// What agents go by, too: outside of it the two would not agree on when a session is over.
+fn heartbeat(text: &str) -> Result<Duration, String> {
+    let interval: Duration = text.parse().map_err(|error| format!("{error}"))?;
+    match interval.as_millis() {
+        100..=600_000 => Ok(interval),
+        _ => Err("it is from 100ms to 10m".to_owned()),
+    }
 }
 
 /// A name or address that can stand in a URL and in a certificate, and a port or none.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use drover_apiserver::{Server, ServerOptions};
@@ -22,6 +23,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) listen: SocketAddr,
     /// Names for the leaf; the first is the one in kubeconfig. Empty: the listen address and this host's names.
     pub(crate) advertise: &'a [String],
+    /// How often agents are asked for a sign of life; absent: the server's own default.
+    pub(crate) heartbeat_interval: Option<Duration>,
 }
 
 /// A running control plane.
@@ -50,7 +53,10 @@ impl ControlPlane {
             TcpListener::bind(setup.listen).await.map_err(|error| cannot_listen(setup.listen, error))?;
         let address = listener.local_addr()?;
         let names = names(setup.advertise, address);
-        let options = ServerOptions::new(setup.data_dir, names.clone());
+        let mut options = ServerOptions::new(setup.data_dir, names.clone());
+        if let Some(interval) = setup.heartbeat_interval {
+            options.heartbeat_interval = interval;
+        }
         let server = Server::start(Arc::new(store), world.clone(), options).await?;
         let url = url(names.first().map_or("localhost", String::as_str), address.port());
         let kubeconfig = kubeconfig_file::write(setup.data_dir, &url, &server)?;

@@ -33,7 +33,8 @@ pub(crate) fn run(args: &command_line::Dev) -> Result<ExitCode> {
 
 async fn serve(args: &command_line::Dev) -> Result<ExitCode> {
     let mut stop = Stop::catch()?;
-    let setup = Setup { data_dir: &args.data_dir, listen: args.listen, advertise: &[] };
+    let setup =
+        Setup { data_dir: &args.data_dir, listen: args.listen, advertise: &[], heartbeat_interval: None };
     let mut plane = ControlPlane::start(&setup).await?;
     let client = in_process::client(&plane.server, plane.server.admin_token())?;
     // Before anything can happen, so that all of it is shown.

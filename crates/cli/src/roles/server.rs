@@ -21,7 +21,12 @@ pub(crate) fn run(args: &command_line::Server) -> Result<ExitCode> {
 
 async fn serve(args: &command_line::Server) -> Result<ExitCode> {
     let mut stop = Stop::catch()?;
-    let setup = Setup { data_dir: &args.data_dir, listen: args.listen, advertise: &args.advertise };
+    let setup = Setup {
+        data_dir: &args.data_dir,
+        listen: args.listen,
+        advertise: &args.advertise,
+        heartbeat_interval: Some(args.heartbeat_interval.to_std()),
+    };
     let mut plane = ControlPlane::start(&setup).await?;
     let agent = if args.no_agent {
         None
