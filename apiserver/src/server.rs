@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::Body;
 use drover_store::{Cache, CacheOptions, Store, StoreError};
 use drover_wire::JoinResponse;
-use drover_world::{RealDisk, World};
+use drover_world::{Disk, RealDisk, World};
 use http::StatusCode;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -33,10 +33,12 @@ use crate::streams::Seat;
 use crate::{history, keys, routes, tombstones};
 
 /// How a server is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ServerOptions {
     /// Where the CA and the administrator's token lie. It must exist.
     pub data_dir: PathBuf,
+    /// The disk that it is on.
+    pub disk: Arc<dyn Disk>,
     /// Names and addresses for the leaf certificate, with or without a port.
     pub advertise: Vec<String>,
     /// The most connections at once; further ones wait unaccepted.
@@ -56,10 +58,11 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// The default bounds.
+    /// The default bounds, on the host's own disk.
     pub fn new(data_dir: impl Into<PathBuf>, advertise: Vec<String>) -> Self {
         Self {
             data_dir: data_dir.into(),
+            disk: Arc::new(RealDisk),
             advertise,
             max_connections: 8192,
             max_watches: 4096,
@@ -69,6 +72,22 @@ impl ServerOptions {
             handshake_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
         }
+    }
+}
+
+impl std::fmt::Debug for ServerOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerOptions")
+            .field("data_dir", &self.data_dir)
+            .field("advertise", &self.advertise)
+            .field("max_connections", &self.max_connections)
+            .field("max_watches", &self.max_watches)
+            .field("max_sessions", &self.max_sessions)
+            .field("max_syncs", &self.max_syncs)
+            .field("heartbeat_interval", &self.heartbeat_interval)
+            .field("handshake_timeout", &self.handshake_timeout)
+            .field("drain_timeout", &self.drain_timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -130,12 +149,12 @@ impl Server {
         let cache = Cache::attach(&*store, keys::ROOT, encode).await?;
         let epoch = store.status().await?.epoch.to_string();
         let names = pki::leaf_names(&options.advertise);
-        let pki = Pki::open(&RealDisk, &options.data_dir, names, world.clock.now())?;
+        let pki = Pki::open(&*options.disk, &options.data_dir, names, world.clock.now())?;
         let (controller_token, controller) = identity::controller_token(&world);
         let held = identity::records(&*store).await?;
         let (pin, world_of) = (pki.pin().to_owned(), world.clone());
         let tokens = Tokens { store: store.clone(), held, world: world_of, pin, controller };
-        let admin_token = tokens.admin(&RealDisk, &options.data_dir).await?;
+        let admin_token = tokens.admin(&*options.disk, &options.data_dir).await?;
         let metrics = Metrics::new(store.metrics(), cache.metrics());
         let objects = Objects { store, cache, world, epoch };
         objects.bootstrap().await.map_err(StartError::Bootstrap)?;

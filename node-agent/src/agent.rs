@@ -354,7 +354,7 @@ impl Agent {
             return;
         }
         let (host, disk) = (Arc::clone(&self.host), Arc::clone(&self.disk));
-        tokio::task::spawn_blocking(move || {
+        self.world.blocking.begin(Box::new(move || {
             for uid in unknown {
                 let dir = runs.join(&uid);
                 let gone = host.look(&dir).and_then(|look| host.end(&uid, &look.state));
@@ -365,6 +365,6 @@ impl Agent {
                     tracing::warn!(run = uid, %error, "a run that nothing accounts for stays");
                 }
             }
-        });
+        }));
     }
 }

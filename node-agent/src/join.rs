@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use drover_client::{Client, ClientConfig, ConfigError, Dial, PinnedDial, WrongPin, segment};
 use drover_wire::{JoinRequest, JoinResponse, join_path};
+use drover_world::Entropy;
 
 use crate::credential::Credential;
 
@@ -56,7 +57,7 @@ impl JoinError {
 
 /// Shows the token; what comes back is not stored yet.
 pub(crate) async fn join(
-    server: &ServerAddress,
+    (server, entropy): (&ServerAddress, &Arc<dyn Entropy>),
     node_name: &str,
     token: &str,
     request: &JoinRequest,
@@ -71,7 +72,7 @@ pub(crate) async fn join(
             (client, Some(dial), url.clone())
         }
     };
-    let client = client.with_token(token)?;
+    let client = client.with_token(token)?.with_entropy(Arc::clone(entropy));
     let answer: JoinResponse = client.create(&join_path(&segment(node_name)), request).await.map_err(why)?;
     Ok(Credential {
         node_name: node_name.to_owned(),
@@ -92,14 +93,19 @@ fn why(error: drover_client::Error) -> JoinError {
 }
 
 /// Talks to the server as the node.
-pub(crate) fn client(server: &ServerAddress, credential: &Credential) -> Result<Client, ConfigError> {
-    match server {
+pub(crate) fn client(
+    server: &ServerAddress,
+    credential: &Credential,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<Client, ConfigError> {
+    let client = match server {
         ServerAddress::InProcess(dial) => {
-            Client::new(Arc::clone(dial), "localhost")?.with_token(&credential.token)
+            Client::new(Arc::clone(dial), "localhost")?.with_token(&credential.token)?
         }
         ServerAddress::Remote { url } => {
             let ca = credential.ca_pem.clone().into_bytes();
-            Client::from_config(&ClientConfig::from_url(url, ca, Some(credential.token.clone()))?)
+            Client::from_config(&ClientConfig::from_url(url, ca, Some(credential.token.clone()))?)?
         }
-    }
+    };
+    Ok(client.with_entropy(Arc::clone(entropy)))
 }

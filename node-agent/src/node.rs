@@ -209,7 +209,7 @@ async fn try_join(options: &NodeOptions, token: &str) -> Result<Credential, Node
     let file = |source| NodeError::File { path: options.data_dir.join(host_id::NAME), source };
     let host_id = host_id::load_or_make(&*options.disk, &options.world, &options.data_dir).map_err(file)?;
     let request = JoinRequest { host_id, labels: options.labels.clone() };
-    Ok(join::join(&options.server, &options.node_name, token, &request).await?)
+    Ok(join::join((&options.server, &options.world.entropy), &options.node_name, token, &request).await?)
 }
 
 /// What of a session does not change when the credential does.
@@ -228,7 +228,7 @@ async fn hold_session(
 ) -> Result<(), NodeError> {
     loop {
         let session = Session {
-            client: join::client(&options.server, credential)?,
+            client: join::client(&options.server, credential, &options.world.entropy)?,
             handle: connection.handle.clone(),
             node_name: options.node_name.clone(),
             node_uid: credential.node_uid.clone(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use drover_spawn::segments::{Item, Record};
 use drover_wire::{EndStatus, LogStart, MAX_DATA};
+use drover_world::World;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
@@ -171,20 +172,20 @@ fn last_lines(mut output: Box<dyn Output>, lines: usize) -> io::Result<(u64, usi
 
 /// Sends a run's output in pieces until its end, or until nobody takes them. The status says why it ended early.
 pub(crate) async fn read(
-    handle: &Handle,
+    (handle, world): (&Handle, &World),
     host: Arc<dyn Host>,
     (uid, found): (&str, FoundRun),
     request: Request,
     pieces: mpsc::Sender<Bytes>,
 ) -> Result<Option<EndStatus>, AgentError> {
     let dir = found.run_dir.clone();
-    let mut rendering = match blocking(move || Rendering::open(&*host, &dir, request)).await {
+    let mut rendering = match blocking(world, move || Rendering::open(&*host, &dir, request)).await {
         Ok(rendering) => rendering,
         Err(error) => return Ok(Some(unreadable(&error))),
     };
     let mut open = found.open;
     loop {
-        let result = blocking(move || rendering.read().map(|read| (rendering, read))).await;
+        let result = blocking(world, move || rendering.read().map(|read| (rendering, read))).await;
         let (next, (piece, at_end)) = match result {
             Ok(result) => result,
             Err(error) => return Ok(Some(unreadable(&error))),
@@ -209,8 +210,11 @@ fn unreadable(error: &io::Error) -> EndStatus {
     EndStatus { reason: "Unreadable".into(), message: format!("the output cannot be read: {error}") }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+async fn blocking<T: Send + 'static>(
+    world: &World,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    world.blocking(work).await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]

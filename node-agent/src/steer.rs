@@ -85,10 +85,14 @@ impl Agent {
             return;
         }
         let (host, sender, run_uid) = (Arc::clone(&self.host), self.sender.clone(), run_uid.to_owned());
-        tokio::task::spawn_blocking(move || {
-            let whole = host.end(&run_uid, &state).unwrap_or(false);
+        let world = self.world.clone();
+        // Detached, as the work is: what has been begun to be killed is, whether or not the loop lives to hear of it.
+        tokio::spawn(async move {
+            let (uid, held) = (run_uid.clone(), state.clone());
+            let ended = world.blocking(move || host.end(&uid, &held)).await;
+            let whole = ended.is_ok_and(|whole| whole.unwrap_or(false));
             // Nobody listens: then the next start of the agent does it.
-            let _ = sender.blocking_send(Message::Buried(run_uid, Box::new(state), whole));
+            let _ = sender.send(Message::Buried(run_uid, Box::new(state), whole)).await;
         });
     }
 

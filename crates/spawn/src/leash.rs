@@ -6,7 +6,7 @@
 //! while the run goes on; the keeper has the one from its start.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,10 +54,16 @@ pub fn line(boot_id: &str, heard_ms: u64) -> String {
 impl Leash {
     /// What to do at `now_ms`. The file is read only when the lease seems to end.
     pub fn pull(&mut self, now_ms: u64) -> Pull {
+        let file = self.file.clone();
+        self.pull_by(now_ms, || read(&file))
+    }
+
+    /// As [`Leash::pull`], with what the file holds from elsewhere.
+    pub fn pull_by(&mut self, now_ms: u64, read: impl FnOnce() -> Option<String>) -> Pull {
         if self.by_what_is_known(now_ms) == Pull::Wait {
             return Pull::Wait;
         }
-        if let Some(heard) = self.read() {
+        if let Some(heard) = read().and_then(|text| self.heard_in(&text)) {
             self.heard_ms = self.heard_ms.max(heard);
         }
         self.by_what_is_known(now_ms)
@@ -75,15 +81,19 @@ impl Leash {
         }
     }
 
-    /// None if there is no such file, or it is of another boot.
-    fn read(&self) -> Option<u64> {
-        if fs::metadata(&self.file).ok()?.len() > MAX_FILE {
-            return None;
-        }
-        let text = fs::read_to_string(&self.file).ok()?;
+    /// None if it is of another boot.
+    fn heard_in(&self, text: &str) -> Option<u64> {
         let (boot_id, heard) = text.trim_end().split_once(' ')?;
         if boot_id == self.boot_id { heard.parse().ok() } else { None }
     }
+}
+
+/// None if there is no such file.
+fn read(file: &Path) -> Option<String> {
+    if fs::metadata(file).ok()?.len() > MAX_FILE {
+        return None;
+    }
+    fs::read_to_string(file).ok()
 }
 
 #[cfg(test)]

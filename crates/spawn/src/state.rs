@@ -95,12 +95,25 @@ pub enum Outcome {
     Signal(i32),
 }
 
-#[derive(Serialize, Deserialize)]
+/// What is recorded in a state file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Event {
+pub enum Event {
+    /// The child exists.
     Started(Started),
+    /// It could not be started.
     FailedToStart(FailedToStart),
+    /// It ended.
     Exited(Exited),
+}
+
+impl Event {
+    /// The bytes that record it, to be appended to the file in one piece.
+    pub fn encode(&self) -> io::Result<Vec<u8>> {
+        let json = serde_json::to_string(self)?;
+        // The leading line break closes a line that an interrupted writer may have left open.
+        Ok(format!("\n{PREFIX}{:08x} {json}\n", crc32(&[json.as_bytes()])).into_bytes())
+    }
 }
 
 impl RunState {
@@ -160,10 +173,7 @@ impl StateFile {
     }
 
     fn append(&self, event: &Event) -> io::Result<()> {
-        let json = serde_json::to_string(event)?;
-        // The leading line break closes a line that an interrupted writer may have left open.
-        let line = format!("\n{PREFIX}{:08x} {json}\n", crc32(&[json.as_bytes()]));
-        (&self.file).write_all(line.as_bytes())?;
+        (&self.file).write_all(&event.encode()?)?;
         self.file.sync_data()
     }
 }
@@ -176,10 +186,11 @@ pub fn read(run_dir: &Path) -> io::Result<RunState> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(RunState::Nothing),
         Err(error) => return Err(error),
     };
-    fold(&bytes)
+    parse(&bytes)
 }
 
-fn fold(bytes: &[u8]) -> io::Result<RunState> {
+/// Reads what the bytes of a state file say.
+pub fn parse(bytes: &[u8]) -> io::Result<RunState> {
     let mut state = RunState::Nothing;
     for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
         let Some(event) = decode(line)? else { continue };
@@ -267,9 +278,9 @@ mod tests {
                 _ if end < bytes.len() - 1 => RunState::Started(started()),
                 _ => RunState::Exited(started(), exited()),
             };
-            assert_eq!(fold(&bytes[..end]).expect("readable"), want, "cut at {end}");
+            assert_eq!(parse(&bytes[..end]).expect("readable"), want, "cut at {end}");
         }
-        assert_eq!(fold(&bytes).expect("readable"), RunState::Exited(started(), exited()));
+        assert_eq!(parse(&bytes).expect("readable"), RunState::Exited(started(), exited()));
     }
 
     #[test]
@@ -277,7 +288,7 @@ mod tests {
         let mut bytes = written(&[Event::Started(started())]);
         bytes.extend_from_slice(b"\ndrover-run 1 0123");
         bytes.extend(written(&[Event::Exited(exited())]));
-        assert_eq!(fold(&bytes).expect("readable"), RunState::Exited(started(), exited()));
+        assert_eq!(parse(&bytes).expect("readable"), RunState::Exited(started(), exited()));
     }
 
     #[test]
@@ -285,14 +296,14 @@ mod tests {
         let mut bytes = written(&[Event::Started(started())]);
         let at = bytes.len() - 4;
         bytes[at] ^= 1;
-        assert_eq!(fold(&bytes).expect("readable"), RunState::Nothing);
+        assert_eq!(parse(&bytes).expect("readable"), RunState::Nothing);
     }
 
     #[test]
     fn a_newer_version_is_an_error_and_not_a_run_that_never_was() {
         let json = "{}";
         let line = format!("drover-run 2 {:08x} {json}\n", crc32(&[json.as_bytes()]));
-        let error = fold(line.as_bytes()).expect_err("a foreign version");
+        let error = parse(line.as_bytes()).expect_err("a foreign version");
         assert!(error.to_string().contains("version 2"), "{error}");
     }
 

@@ -52,7 +52,20 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "drover-world",
         ],
     ),
-    ("drover-testkit", &["drover-store", "drover-world"]),
+    (
+        "drover-testkit",
+        &[
+            "drover-apiserver",
+            "drover-client",
+            "drover-node-agent",
+            "drover-reconciler",
+            "drover-spawn",
+            "drover-store",
+            "drover-types",
+            "drover-wire",
+            "drover-world",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use drover_wire::{Body, DEFAULT_WINDOW, EndStatus, Frame, MAX_DATA, OpenLogs, SendWindow, WireError};
+use drover_world::World;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
@@ -30,6 +31,7 @@ pub(crate) struct Streams {
     out: Out,
     handle: Handle,
     host: Arc<dyn Host>,
+    world: World,
     open: BTreeMap<u32, (Arc<Paid>, Reading)>,
 }
 
@@ -43,8 +45,8 @@ impl Drop for Reading {
 }
 
 impl Streams {
-    pub(crate) fn new(out: Out, handle: Handle, host: Arc<dyn Host>) -> Self {
-        Self { out, handle, host, open: BTreeMap::new() }
+    pub(crate) fn new(out: Out, handle: Handle, host: Arc<dyn Host>, world: World) -> Self {
+        Self { out, handle, host, world, open: BTreeMap::new() }
     }
 
     pub(crate) fn open(&mut self, open: OpenLogs) {
@@ -53,13 +55,14 @@ impl Streams {
         let paid =
             Arc::new(Paid { window: Mutex::new(SendWindow::new(DEFAULT_WINDOW)), more: Notify::new() });
         let full = self.open.len() >= MAX_STREAMS;
-        let (out, handle, host) = (self.out.clone(), self.handle.clone(), Arc::clone(&self.host));
+        let (out, handle) = (self.out.clone(), self.handle.clone());
+        let (host, world) = (Arc::clone(&self.host), self.world.clone());
         let spend = Arc::clone(&paid);
         let task = tokio::spawn(async move {
             let end = if full {
                 Some(end("TooManyStreams", format!("{MAX_STREAMS} streams of output are open on this node")))
             } else {
-                match send_output(&out, &handle, host, open, &spend).await {
+                match send_output(&out, (&handle, &world), host, open, &spend).await {
                     Ok(end) => end,
                     // The session is over.
                     Err(_) => return,
@@ -91,7 +94,7 @@ fn end(reason: &str, message: String) -> EndStatus {
 
 async fn send_output(
     out: &Out,
-    handle: &Handle,
+    (handle, world): (&Handle, &World),
     host: Arc<dyn Host>,
     open: OpenLogs,
     paid: &Paid,
@@ -102,7 +105,8 @@ async fn send_output(
     };
     let (sender, mut pieces) = mpsc::channel::<Bytes>(AHEAD);
     let request = Request { start: open.start, follow: open.follow, timestamps: open.timestamps };
-    let reading = async { Ok(output::read(handle, host, (&open.uid, found), request, sender).await?) };
+    let reading =
+        async { Ok(output::read((handle, world), host, (&open.uid, found), request, sender).await?) };
     let sending = async {
         while let Some(mut piece) = pieces.recv().await {
             while !piece.is_empty() {

@@ -47,7 +47,8 @@ struct Serving<'a> {
 pub(crate) async fn serve(session: &Session, opened: Opened) -> Broken {
     let interval = opened.welcome.heartbeat_interval_ms.clamp(*INTERVALS.start(), *INTERVALS.end());
     let patience = Duration::from_millis(interval) * SILENT_INTERVALS;
-    let streams = Streams::new(opened.out.clone(), session.handle.clone(), session.host.clone());
+    let streams =
+        Streams::new(opened.out.clone(), session.handle.clone(), session.host.clone(), session.world.clone());
     let mut serving = Serving {
         session,
         assembler: Assembler::default(),
@@ -195,7 +196,8 @@ impl Serving<'_> {
 
     async fn look_at_host(&mut self) -> Result<(), Broken> {
         let machine = self.session.machine.clone();
-        let Ok(facts) = tokio::task::spawn_blocking(move || machine.facts()).await else { return Ok(()) };
+        let facts = self.session.world.blocking(move || machine.facts()).await;
+        let Ok(facts) = facts else { return Ok(()) };
         if facts != self.facts {
             self.facts = facts.clone();
             self.session.handle.facts(facts).await?;

@@ -1,5 +1,6 @@
-//! The laws of the simulated disk, and of the store on it.
+//! A handful of runs, small enough for every build. The many are run by `cargo xtask sim`.
 
 mod disk;
 mod power;
+mod seeds;
 mod store;
