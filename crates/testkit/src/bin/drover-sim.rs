@@ -39,6 +39,13 @@ struct Options {
     /// Of the script, only these deeds, by number: `3,17`, or `none`.
     #[arg(long, value_parser = only)]
     only: Option<Only>,
+    /// For how many virtual minutes nothing happens at the end.
+    #[arg(long)]
+    quiet: Option<u64>,
+    /// A bug that is put into the product, by its name in crates/mutants.
+    #[cfg(feature = "mutants")]
+    #[arg(long, value_parser = mutant)]
+    mutant: Option<drover_mutants::Mutant>,
     /// Print the whole timeline.
     #[arg(long)]
     timeline: bool,
@@ -72,11 +79,24 @@ fn only(text: &str) -> Result<Only, String> {
     numbers.collect::<Result<_, _>>().map(Only)
 }
 
+#[cfg(feature = "mutants")]
+fn mutant(text: &str) -> Result<drover_mutants::Mutant, String> {
+    let all = drover_mutants::Mutant::ALL;
+    all.iter().copied().find(|mutant| format!("{mutant:?}") == text).ok_or_else(|| format!("{all:?}"))
+}
+
 impl Options {
     fn plan(&self, seed: u64) -> Plan {
         let minutes = self.hours.map_or(self.minutes, |hours| hours * 60);
         let mut plan = Plan::new(Seed(seed), self.nodes, Duration::from_secs(minutes * 60));
         plan.faults = !self.no_faults;
+        if let Some(quiet) = self.quiet {
+            plan.quiet = Duration::from_secs(quiet * 60);
+        }
+        #[cfg(feature = "mutants")]
+        {
+            plan.mutant = self.mutant;
+        }
         if self.timeline {
             plan.keep = usize::MAX;
         }
