@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::disk::SimDisk;
 use drover_world::{Append, Blocking, Disk, Entry, Work};
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +23,8 @@ struct Inner {
     over: CancellationToken,
     operations: AtomicU64,
     at_the_end: Mutex<Vec<AtTheEnd>>,
+    /// It is over when this is frozen, too: then the crash came at a step of the disk.
+    disk: SimDisk,
 }
 
 /// A life. Cheap to clone.
@@ -29,14 +32,14 @@ struct Inner {
 pub struct Life(Arc<Inner>);
 
 impl Life {
-    /// One that begins.
-    #[expect(clippy::new_without_default, reason = "a life is begun on purpose")]
-    pub fn new() -> Self {
+    /// One that begins, of a part with this disk. Freezing the disk ends it.
+    pub fn new(disk: SimDisk) -> Self {
         Self(Arc::new(Inner {
             left: AtomicU64::new(UNARMED),
             over: CancellationToken::new(),
             operations: AtomicU64::new(0),
             at_the_end: Mutex::new(Vec::new()),
+            disk,
         }))
     }
 
@@ -50,9 +53,15 @@ impl Life {
         self.0.left.store(operations, Ordering::Relaxed);
     }
 
+    /// Ends it after so many steps more of its disk.
+    pub fn arm_disk(&self, steps: u64) {
+        self.0.disk.freeze_after(steps);
+    }
+
     /// It is not to end after all.
     pub fn disarm(&self) {
         self.arm(UNARMED);
+        self.0.disk.freeze_after(UNARMED);
     }
 
     /// Ends it now.
@@ -85,6 +94,10 @@ impl Life {
             return Err(over());
         }
         self.0.operations.fetch_add(1, Ordering::Relaxed);
+        if self.0.disk.is_frozen() {
+            self.end();
+            return Err(over());
+        }
         let left = self.0.left.load(Ordering::Relaxed);
         if left == UNARMED {
             return Ok(());

@@ -6,17 +6,19 @@
 mod generate;
 mod needs;
 mod run;
+mod sim;
 mod tidy;
 
 use anyhow::{Result, bail};
 
 const USAGE: &str = "cargo xtask CHORE
 
-  ci         needs, fmt, tidy, lint, test: what CI runs
+  ci         needs, fmt, tidy, lint, test, sim: what CI runs
   needs      look for the tools that a build and the tests call, and install what is missing
   fmt        check formatting (`cargo fmt` writes it)
   lint       clippy on everything, warnings are errors
   test       every test
+  sim        runs of the whole cluster in virtual time: 200 small seeds and 3 large ones  [ARGUMENTS: these instead]
   tidy       the rules of the house: arrows between crates, room sizes, module heads
   generate   write schemas/ anew  [--check: fail when that would change it]";
 
@@ -30,12 +32,15 @@ fn main() -> Result<()> {
             fmt()?;
             tidy::check()?;
             lint()?;
-            test()
+            test()?;
+            sim::ci()
         }
         ["needs"] => needs::ensure(),
         ["fmt"] => fmt(),
         ["lint"] => lint(),
         ["test"] => test(),
+        ["sim"] => sim::ci(),
+        ["sim", arguments @ ..] => sim::run(arguments),
         ["tidy"] => tidy::check(),
         ["generate"] => generate::schemas(generate::Mode::Write),
         ["generate", "--check"] => generate::schemas(generate::Mode::Check),

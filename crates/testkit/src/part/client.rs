@@ -7,6 +7,7 @@ use drover_client::{Client, DeleteOptions, Error, PatchKind};
 use serde_json::Value;
 
 use super::ServerSite;
+use crate::disk::SimDisk;
 use crate::history::History;
 use crate::life::Life;
 use crate::net::{Link, SimDial};
@@ -23,7 +24,8 @@ pub struct Caller {
 
 /// A client of a part that never crashes.
 pub(super) fn client(seed: Seed, name: &str, server: &ServerSite, link: &Link, token: &str) -> Client {
-    let dial = SimDial { life: Life::new(), link: link.clone(), far: Arc::new(server.clone()) };
+    let dial =
+        SimDial { life: Life::new(SimDisk::default()), link: link.clone(), far: Arc::new(server.clone()) };
     Client::new(Arc::new(dial), "sim")
         .and_then(|client| client.with_token(token))
         .expect("host and token are header values")

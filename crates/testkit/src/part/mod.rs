@@ -16,11 +16,14 @@ pub use witness::watch_everything;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::disk::SimDisk;
 use crate::life::Life;
 
 /// How a part is to come down, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
+    /// It comes at a step of its disk, and not at an operation of its own.
+    pub at_disk: bool,
     /// The power goes, too: what is not synced is lost, and every process of the host with it.
     pub power: bool,
     /// How long it stays down.
@@ -29,7 +32,7 @@ pub struct Order {
 
 impl Default for Order {
     fn default() -> Self {
-        Self { power: false, down: Duration::from_secs(5) }
+        Self { at_disk: false, power: false, down: Duration::from_secs(5) }
     }
 }
 
@@ -38,8 +41,8 @@ impl Default for Order {
 pub struct Orders(Arc<Mutex<(Option<Life>, Option<Order>)>>);
 
 impl Orders {
-    fn begin(&self) -> Life {
-        let life = Life::new();
+    fn begin(&self, disk: &SimDisk) -> Life {
+        let life = Life::new(disk.clone());
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Some(life.clone()), None);
         life
     }
@@ -63,7 +66,11 @@ impl Orders {
     pub fn crash(&self, order: Order, operations: u64) -> bool {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (Some(life), None) = (&held.0, &held.1) else { return false };
-        life.arm(operations);
+        if order.at_disk {
+            life.arm_disk(operations);
+        } else {
+            life.arm(operations);
+        }
         held.1 = Some(order);
         true
     }

@@ -49,7 +49,7 @@ impl NodeSite {
     pub async fn run(self) {
         let part = Part::Node(self.node);
         for number in 0_u64.. {
-            let life = self.orders.begin();
+            let life = self.orders.begin(&self.disk);
             self.history.step(part, Event::Up);
             let options = self.options(&life, number);
             let work = async {

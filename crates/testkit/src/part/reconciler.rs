@@ -7,6 +7,7 @@ use drover_reconciler::{Options, Reconciler};
 use drover_world::World;
 
 use super::{Orders, ServerSite, live};
+use crate::disk::SimDisk;
 use crate::history::History;
 use crate::life::LaterOn;
 use crate::net::{Link, SimDial};
@@ -33,7 +34,7 @@ impl ReconcilerSite {
     pub async fn run(self) {
         for number in 0_u64.. {
             let (server, _, token) = self.server.up().await;
-            let life = self.orders.begin();
+            let life = self.orders.begin(&SimDisk::default());
             self.history.step(Part::Reconciler, Event::Up);
             let world = World {
                 clock: Arc::new(self.server.clock().clone()),

@@ -1,11 +1,13 @@
 //! The host of store and apiserver.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use drover_apiserver::{Server, ServerOptions};
-use drover_store::{ChangeKind, Commit, KeyValue, Observer, Store};
+use drover_store::{ChangeKind, Commit, KeyValue, Observer, Store, StoreMetrics};
 use drover_world::World;
 
 use super::{Orders, live};
@@ -19,6 +21,9 @@ use crate::step::{Event, Part};
 
 /// Where all of it lies.
 const DATA_DIR: &str = "/var/lib/drover";
+
+/// How often somebody looks whether it is ready.
+const HEALTH: Duration = Duration::from_secs(30);
 
 /// A server that is up.
 #[derive(Clone)]
@@ -103,7 +108,7 @@ impl ServerSite {
     /// Runs servers for ever. `links` are all that lead to them.
     pub async fn run(self, links: Vec<Link>) {
         for number in 0_u64.. {
-            let life = self.orders.begin();
+            let life = self.orders.begin(&self.disk);
             let disk = self.disk.clone();
             life.at_the_end(move || disk.freeze());
             self.history.step(Part::Server, Event::Up);
@@ -131,17 +136,22 @@ impl ServerSite {
     }
 
     async fn serve(&self, life: &Life, number: u64) -> String {
-        match self.start(life, number).await {
-            Ok(server) => {
-                self.set(Some(Running { server, life: life.clone() }));
-                self.started.notify_waiters();
-                std::future::pending().await
+        let (server, metrics) = match self.start(life, number).await {
+            Ok(started) => started,
+            Err(why) => return why,
+        };
+        self.set(Some(Running { server, life: life.clone() }));
+        self.started.notify_waiters();
+        loop {
+            tokio::time::sleep(HEALTH).await;
+            // It says that it is not ready, and whoever looks after it starts it again.
+            if metrics.poisoned.load(Ordering::Relaxed) > 0 {
+                return "its store takes no more writes".into();
             }
-            Err(why) => why,
         }
     }
 
-    async fn start(&self, life: &Life, number: u64) -> Result<Server, String> {
+    async fn start(&self, life: &Life, number: u64) -> Result<(Server, Arc<StoreMetrics>), String> {
         let world = World {
             clock: Arc::new(self.clock.clone()),
             entropy: Arc::new(self.seed.entropy(&format!("server/{number}"))),
@@ -157,7 +167,9 @@ impl ServerSite {
             disk: Arc::new(LifeDisk { disk: Arc::new(self.disk.clone()), life: life.clone() }),
             ..ServerOptions::new(PathBuf::from(DATA_DIR), vec!["sim".into()])
         };
-        Server::start(store, world, options).await.map_err(|error| format!("{error:?}"))
+        let metrics = store.metrics();
+        let server = Server::start(store, world, options).await.map_err(|error| format!("{error:?}"))?;
+        Ok((server, metrics))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::run::Plan;
 use crate::seed::Dice;
 
 /// Between two faults, in milliseconds.
-const PAUSE: std::ops::RangeInclusive<u64> = 5_000..=240_000;
+const PAUSE: std::ops::RangeInclusive<u64> = 500..=150_000;
 /// The first comes from here on.
 const BEGIN: Duration = Duration::from_secs(20);
 
@@ -66,8 +66,10 @@ fn fault(dice: &mut Dice, nodes: usize) -> Deed {
                 _ => Who::Node(node(dice, nodes)),
             };
             let power = dice.percent(40);
+            // Keepers are on an agent's disk, too: only with the power does it stop for all of them.
+            let at_disk = dice.percent(50) && (who == Who::Server || (power && who != Who::Reconciler));
             let most = *dice.pick(&[3, 30, 300]);
-            Deed::Crash { who, power, after: dice.below(most), down: time(dice) }
+            Deed::Crash { who, power, at_disk, after: dice.below(most), down: time(dice) }
         }
         6 | 7 => {
             let days = *dice.pick(&[1_000, 60_000, 3_600_000, 2 * 86_400_000]);

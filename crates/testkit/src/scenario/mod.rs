@@ -68,6 +68,8 @@ pub enum Deed {
         who: Who,
         /// With its host.
         power: bool,
+        /// At a step of its disk.
+        at_disk: bool,
         /// How many operations it still makes.
         after: u64,
         /// How long it stays down.

@@ -101,8 +101,8 @@ async fn perform(stage: Stage, deed: Deed) {
     let what = deed.to_string();
     match deed {
         Deed::Call { .. } => {}
-        Deed::Crash { who, power, after, down } => {
-            let order = Order { power, down };
+        Deed::Crash { who, power, at_disk, after, down } => {
+            let order = Order { at_disk, power, down };
             let orders = match who {
                 Who::Server => stage.server.orders(),
                 Who::Reconciler => &stage.reconciler.orders,

@@ -36,3 +36,10 @@ fn one_seed_is_one_history_to_the_last_byte() {
 fn another_seed_is_another_history() {
     assert_ne!(whole(&plan(1, 2, 5)).hash, whole(&plan(2, 2, 5)).hash);
 }
+
+#[test]
+fn a_handful_of_seeds_with_faults_breaks_no_law() {
+    for seed in 100..104 {
+        whole(&plan(seed, 3, 15));
+    }
+}
