@@ -20,9 +20,8 @@ pub fn short(hash: &[u8; 32]) -> String {
 
 /// The command that runs it again.
 pub fn command(plan: &Plan, kept: Option<&[usize]>) -> String {
-    let features = if plan.mutant.is_some() { " --features mutants" } else { "" };
     let mut text = format!(
-        "cargo run -p drover-testkit --profile sim{features} -- --seeds {} --nodes {} --minutes {}",
+        "cargo xtask sim --seeds {} --nodes {} --minutes {}",
         plan.seed.0,
         plan.nodes,
         plan.time.as_secs() / 60
