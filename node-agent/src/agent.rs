@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover_mutants::{Mutant, active};
 use drover_plan::node::admission::Admission;
 use drover_plan::node::run::Live;
 use drover_plan::node::schedule::{Anchor, Schedule};
@@ -188,8 +189,12 @@ impl Agent {
             ledger.claims.values().filter(|claim| claim.stage == Stage::Admitted).cloned().collect();
         for claim in claims {
             let needs = self.needs(&claim);
-            self.admission.adopt(&claim.run_uid, needs);
-            self.touched.insert(claim.run_uid);
+            if !active(Mutant::ForgottenMutex) {
+                self.admission.adopt(&claim.run_uid, needs);
+            }
+            if !active(Mutant::ForgottenClaims) {
+                self.touched.insert(claim.run_uid);
+            }
         }
     }
 
@@ -293,7 +298,7 @@ impl Agent {
             wake = wake.min(now.boottime + RETRY);
         }
         // From here on everything decided is on disk.
-        if self.flush() {
+        if active(Mutant::StartedBeforeClaimed) || self.flush() {
             for run_uid in std::mem::take(&mut self.to_spawn) {
                 self.launch(&run_uid, now);
             }
@@ -313,7 +318,7 @@ impl Agent {
         if !self.flush() {
             return wake.min(now.boottime + RETRY);
         }
-        if news {
+        if news && !active(Mutant::LostBell) {
             self.bell.notify_one();
         }
         if self.touched.is_empty() && self.dirty.is_empty() { wake } else { now.boottime }

@@ -1,5 +1,6 @@
 //! What the loop does with what it is told.
 
+use drover_mutants::{Mutant, active};
 use drover_plan::node::run::Ended;
 use drover_spawn::{Outcome, RunState};
 use drover_wire::{Accepted, Report, ReportItem};
@@ -69,6 +70,11 @@ impl Agent {
         if !self.flush() {
             return Vec::new();
         }
+        if active(Mutant::DroppedAck)
+            && let Some(last) = after
+        {
+            self.stage(Change::Acknowledged(last.agent_epoch, last.sequence));
+        }
         let at = |report: &Report| Accepted { agent_epoch: report.agent_epoch, sequence: report.sequence };
         let in_flight = self.journal.ledger().in_flight.iter();
         in_flight.filter(|report| after.is_none_or(|after| at(report) > after)).cloned().collect()
@@ -120,6 +126,7 @@ impl Agent {
                 Outcome::Code(code) => Ended::Code(code),
                 Outcome::Signal(number) => Ended::Signal(number),
             },
+            RunState::Started(_) if active(Mutant::AssumedExitCode) => Ended::Code(0),
             RunState::Nothing | RunState::Started(_) | RunState::FailedToStart(_) => Ended::KeeperDied,
         };
         let now = self.now();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use drover_mutants::{Mutant, active};
 use drover_plan::node::Now;
 use drover_plan::node::run::StopCause;
 use drover_plan::node::service::{After, RestartRules};
@@ -34,7 +35,9 @@ impl Agent {
             return None;
         }
         for replica in 0..wanted {
-            if claims.iter().any(|claim| claim.replica == Some(replica)) || memory.down.contains_key(&replica)
+            let holds = |c: &&Claim| c.stop.is_none() || !active(Mutant::EarlyReplacement);
+            if claims.iter().filter(holds).any(|claim| claim.replica == Some(replica))
+                || memory.down.contains_key(&replica)
             {
                 continue;
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use drover_mutants::{Mutant, active};
 use drover_plan::node::Now;
 use drover_plan::node::run::StopCause;
 use drover_plan::node::schedule::{Anchor, LateRules, Schedule, Tick, due};
@@ -134,7 +135,8 @@ impl Agent {
         let uid = claim.assignment_uid.clone();
         let (queued, live): (Vec<Claim>, Vec<Claim>) =
             self.claims_of(&uid).into_iter().partition(|held| held.stage == Stage::Queued);
-        match decide(policy, live.len(), queued.len()) {
+        let counts = |held: &&Claim| held.attempt == 1 || !active(Mutant::ForbidSeesFirstAttempts);
+        match decide(policy, live.iter().filter(counts).count(), queued.len()) {
             Verdict::Start => {}
             Verdict::Queue => claim.stage = Stage::Queued,
             Verdict::Replace => {

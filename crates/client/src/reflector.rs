@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use drover_mutants::{Mutant, active};
 use drover_world::unit;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -322,6 +323,7 @@ impl<T: DeserializeOwned + Send + Sync> Follower<T> {
             EventKind::Added | EventKind::Modified => {
                 self.apply(&key, meta.resource_version.clone(), &event.object);
             }
+            EventKind::Deleted if active(Mutant::IgnoredDeletion) => {}
             EventKind::Deleted => self.store.set(&key, None),
             EventKind::Bookmark | EventKind::Error => {}
         }

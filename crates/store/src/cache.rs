@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use drover_mutants::{Mutant, active};
 use tokio::sync::watch;
 
 use crate::{
@@ -289,7 +290,9 @@ impl Observer for Cache {
         let mut inner = self.write();
         let mut events = Vec::with_capacity(made.len());
         for (kind, object) in made {
-            let previous = if kind == EventKind::Deleted {
+            let previous = if kind == EventKind::Deleted && active(Mutant::StaleCache) {
+                inner.objects.get(&object.key).cloned()
+            } else if kind == EventKind::Deleted {
                 inner.objects.remove(&object.key)
             } else {
                 self.metrics.object_bytes.fetch_add(object.bytes.len() as u64, Relaxed);

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use drover_mutants::{Mutant, active};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::{
@@ -69,7 +70,8 @@ pub(crate) fn connect(path: &Path, options: &Options) -> Result<Connection, Open
             set(&conn, "auto_vacuum = INCREMENTAL")?;
         }
         set(&conn, "journal_mode = WAL")?;
-        set(&conn, "synchronous = FULL")?;
+        let unsynced = active(Mutant::UnsyncedStore);
+        set(&conn, if unsynced { "synchronous = OFF" } else { "synchronous = FULL" })?;
         set(&conn, "foreign_keys = ON")?;
         set(&conn, "temp_store = MEMORY")?;
         set(&conn, &format!("journal_size_limit = {limit}"))

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
+use drover_mutants::{Mutant, active};
 
 /// One object at one revision. Its bytes were made once; whoever holds it shares them.
 #[derive(PartialEq, Eq)]
@@ -80,7 +81,8 @@ impl Ring {
 
     /// The events after `revision`.
     pub(crate) fn after(&self, revision: u64) -> impl DoubleEndedIterator<Item = &Event> {
-        let start = self.events.partition_point(|event| event.revision <= revision);
+        let first = revision + u64::from(active(Mutant::LateResume));
+        let start = self.events.partition_point(|event| event.revision <= first);
         self.events.range(start..)
     }
 }

@@ -9,6 +9,7 @@
 //! processor: they take none.
 
 mod authority;
+pub mod bugs;
 pub mod clock;
 pub mod disk;
 pub mod history;

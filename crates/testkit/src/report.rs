@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::run::{Outcome, Plan};
+use crate::run::{Outcome, Plan, QUIET};
 use crate::scenario::Act;
 use crate::shrink::Shrunk;
 
@@ -21,13 +21,19 @@ pub fn short(hash: &[u8; 32]) -> String {
 /// The command that runs it again.
 pub fn command(plan: &Plan, kept: Option<&[usize]>) -> String {
     let mut text = format!(
-        "cargo run -p drover-testkit --profile sim -- --seeds {} --nodes {} --minutes {}",
+        "cargo xtask sim --seeds {} --nodes {} --minutes {}",
         plan.seed.0,
         plan.nodes,
         plan.time.as_secs() / 60
     );
     if !plan.faults {
         text.push_str(" --no-faults");
+    }
+    if plan.quiet != QUIET {
+        let _ = write!(text, " --quiet {}", plan.quiet.as_secs() / 60);
+    }
+    if let Some(mutant) = plan.mutant {
+        let _ = write!(text, " --mutant {mutant:?}");
     }
     if let Some(kept) = kept {
         let list: Vec<String> = kept.iter().map(ToString::to_string).collect();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use drover_mutants::Mutant;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -44,6 +45,8 @@ pub struct Plan {
     pub keep: usize,
     /// What is done; absent: what the seed says.
     pub script: Option<Vec<Act>>,
+    /// A bug that is put into the product; it takes the feature `mutants`.
+    pub mutant: Option<Mutant>,
 }
 
 impl Plan {
@@ -60,7 +63,17 @@ impl Plan {
             "2026-07-01T08:00:00Z",
         ];
         let date = seed.dice("date").pick(&dates).parse().unwrap_or(Timestamp::UNIX_EPOCH);
-        Self { seed, nodes, time, quiet: QUIET, faults: true, wall: date, keep: 400, script: None }
+        Self {
+            seed,
+            nodes,
+            time,
+            quiet: QUIET,
+            faults: true,
+            wall: date,
+            keep: 400,
+            script: None,
+            mutant: None,
+        }
     }
 
     /// How long things are done, in begun hours.
@@ -100,8 +113,22 @@ pub fn run(plan: &Plan) -> Outcome {
 /// Runs it under these laws.
 ///
 /// # Panics
-/// If the runtime cannot be made.
+/// If the runtime cannot be made, or a bug is asked for that this build does not have.
 pub fn run_with(plan: &Plan, laws: Vec<Box<dyn law::Law>>) -> Outcome {
+    with_mutant(plan.mutant, || run_here(plan, laws))
+}
+
+fn with_mutant<T>(mutant: Option<Mutant>, work: impl FnOnce() -> T) -> T {
+    #[cfg(feature = "mutants")]
+    return drover_mutants::with(mutant, work);
+    #[cfg(not(feature = "mutants"))]
+    {
+        assert!(mutant.is_none(), "built without the feature `mutants`, no bug can be put in");
+        work()
+    }
+}
+
+fn run_here(plan: &Plan, laws: Vec<Box<dyn law::Law>>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

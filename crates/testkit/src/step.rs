@@ -141,6 +141,15 @@ pub enum Event {
         /// Name and revision of everything in it.
         items: Vec<(String, u64)>,
     },
+    /// The witness listed a collection, just to look.
+    Read {
+        /// The collection.
+        path: String,
+        /// The revision of the list.
+        revision: u64,
+        /// Name and revision of everything in it.
+        items: Vec<(String, u64)>,
+    },
     /// The witness was told of a change.
     Watched {
         /// The collection.
@@ -226,6 +235,9 @@ impl fmt::Display for Step {
             }
             Event::Listed { path, revision, items } => {
                 write!(f, "listed {path} at {revision}: {} objects", items.len())
+            }
+            Event::Read { path, revision, items } => {
+                write!(f, "read {path} at {revision}: {} objects", items.len())
             }
             Event::Watched { path, kind, name, revision } => {
                 write!(f, "saw {kind} {path} {name} {revision}")

@@ -11,12 +11,15 @@ const LARGE: [&str; 6] = ["--seeds", "1000..1003", "--nodes", "50", "--hours", "
 
 /// What CI runs.
 pub(crate) fn ci() -> Result<()> {
+    run(&["--every-mutant"])?;
     run(&SMALL)?;
     run(&LARGE)
 }
 
 /// Runs it with these arguments; `--help` tells which there are.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
-    let cargo = ["run", "--locked", "--profile", "sim", "-p", "drover-testkit", "--"];
-    run::cargo(&[&cargo, arguments].concat())
+    // With the bugs of crates/mutants in reach, so that there is one build for all that is run; each is off.
+    let features = ["--features", "mutants"];
+    let cargo = ["run", "--locked", "--profile", "sim", "-p", "drover-testkit"];
+    run::cargo(&[&cargo[..], &features, &["--"], arguments].concat())
 }

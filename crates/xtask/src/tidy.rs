@@ -14,24 +14,29 @@ const MAX_LINES: usize = 800;
 const NAMELESS: [&str; 6] = ["util", "utils", "helpers", "misc", "common", "manager"];
 
 /// Which of our crates each of our crates may use. A crate that is not here may not exist.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
+    ("drover-mutants", &[]),
     ("drover-types", &[]),
     ("drover-world", &[]),
     ("drover-spawn", &[]),
     ("drover-manifest", &[]),
-    ("drover-store", &[]),
+    ("drover-store", &["drover-mutants"]),
     ("drover-keeper", &["drover-spawn"]),
     ("drover-keeper-image", &[]),
-    ("drover-plan", &["drover-types"]),
+    ("drover-plan", &["drover-mutants", "drover-types"]),
     ("drover-wire", &["drover-types"]),
-    ("drover-client", &["drover-types", "drover-wire", "drover-world"]),
-    ("drover-apiserver", &["drover-store", "drover-types", "drover-wire", "drover-world"]),
-    ("drover-reconciler", &["drover-client", "drover-plan", "drover-types", "drover-world"]),
+    ("drover-client", &["drover-mutants", "drover-types", "drover-wire", "drover-world"]),
+    ("drover-apiserver", &["drover-mutants", "drover-store", "drover-types", "drover-wire", "drover-world"]),
+    (
+        "drover-reconciler",
+        &["drover-client", "drover-mutants", "drover-plan", "drover-types", "drover-world"],
+    ),
     (
         "drover-node-agent",
         &[
             "drover-client",
             "drover-keeper-image",
+            "drover-mutants",
             "drover-plan",
             "drover-spawn",
             "drover-types",
@@ -57,6 +62,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
         &[
             "drover-apiserver",
             "drover-client",
+            "drover-mutants",
             "drover-node-agent",
             "drover-reconciler",
             "drover-spawn",
@@ -93,7 +99,10 @@ const PURE: [(&str, &[&str]); 2] = [
 /// Checks every rule and reports all breaches at once.
 pub(crate) fn check() -> Result<()> {
     println!("==> tidy");
-    let mut breaches = arrows()?;
+    let metadata = metadata()?;
+    let mut breaches = arrows(&metadata)?;
+    breaches.extend(mutants(&metadata));
+    breaches.extend(mutants_in_drover()?);
     let files = rust_files()?;
     for file in &files {
         breaches.extend(room(file)?);
@@ -105,7 +114,7 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-fn arrows() -> Result<Vec<String>> {
+fn metadata() -> Result<Value> {
     let output = Command::new("cargo")
         .args(["metadata", "--no-deps", "--format-version", "1", "--locked"])
         .output()
@@ -113,7 +122,45 @@ fn arrows() -> Result<Vec<String>> {
     if !output.status.success() {
         bail!("`cargo metadata` failed: {}", String::from_utf8_lossy(&output.stderr));
     }
-    let metadata: Value = serde_json::from_slice(&output.stdout).context("reading `cargo metadata`")?;
+    serde_json::from_slice(&output.stdout).context("reading `cargo metadata`")
+}
+
+/// Bugs on purpose are for the simulation, and there only for who asks.
+fn mutants(metadata: &Value) -> Vec<String> {
+    let mut breaches = Vec::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        let name = package["name"].as_str().unwrap_or_default();
+        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+            let features = dependency["features"].as_array().is_some_and(|features| !features.is_empty());
+            if dependency["name"] == "drover-mutants" && features {
+                breaches.push(format!("{name} turns the bugs of drover-mutants on, for everybody"));
+            }
+        }
+        for (feature, turns_on) in package["features"].as_object().into_iter().flatten() {
+            let turns_on = turns_on.as_array().into_iter().flatten().filter_map(Value::as_str);
+            let theirs = turns_on.into_iter().any(|on| on.starts_with("drover-mutants") || on == "mutants");
+            if theirs && (name != "drover-testkit" || feature != "mutants") {
+                breaches.push(format!("{name}: its feature {feature} turns the bugs of drover-mutants on"));
+            }
+        }
+    }
+    breaches
+}
+
+/// What is shipped has none of them.
+fn mutants_in_drover() -> Result<Vec<String>> {
+    let output = Command::new("cargo")
+        .args(["tree", "--locked", "-p", "drover", "-e", "normal,features", "-i", "drover-mutants"])
+        .output()
+        .context("starting `cargo tree`")?;
+    if !output.status.success() {
+        bail!("`cargo tree` failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let on = String::from_utf8_lossy(&output.stdout).contains("feature \"mutants\"");
+    Ok(if on { vec!["drover is built with the bugs of drover-mutants".into()] } else { Vec::new() })
+}
+
+fn arrows(metadata: &Value) -> Result<Vec<String>> {
     let allowed: BTreeMap<&str, &[&str]> = ARROWS.into_iter().collect();
     let mut breaches = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {

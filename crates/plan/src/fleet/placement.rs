@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use drover_mutants::{Mutant, active};
 use drover_types::kinds::core::Taint;
 use drover_types::kinds::placement::{Operator, Placement, Requirement, Toleration, TolerationOperator};
 use drover_types::kinds::{Assignment, Node};
@@ -191,6 +192,9 @@ pub fn plan(workload: Workload<'_>, nodes: &[&Node], assignments: &[&Assignment]
             .collect();
         fresh.sort_by_key(|n| rank(&workload.metadata().uid, &n.metadata.uid));
     }
+    if active(Mutant::ForgottenLeaving) {
+        leaving = 0;
+    }
     let mut candidates = Candidates { kept, fresh, leaving };
     match placement.and_then(|p| p.count).filter(|_| !frozen) {
         Some(count) => choose(workload, count, &mut candidates, now, &mut plan),
@@ -203,7 +207,7 @@ pub fn plan(workload: Workload<'_>, nodes: &[&Node], assignments: &[&Assignment]
         let mut next = build(workload, node, Some(assignment));
         // Labels are those of the node when the Assignment was written: a label alone restarts nothing.
         let labels = std::mem::replace(&mut next.spec.node_labels, assignment.spec.node_labels.clone());
-        if next != *assignment {
+        if next != *assignment && !active(Mutant::IgnoredGeneration) {
             next.spec.node_labels = labels;
             plan.actions.push(Action::Update(Box::new(next)));
         }

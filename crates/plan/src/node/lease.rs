@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use drover_mutants::{Mutant, active};
+
 use super::Now;
 
 /// Between the end of a grace period and the end of the lease: for waking up, SIGKILL, and the kernel.
@@ -33,7 +35,7 @@ impl Lease {
 
 /// What a lease of this length allows now, if the node was last known to be heard at `heard`.
 pub fn lease(length: Option<Duration>, heard: Option<Duration>, grace: Duration, now: Now) -> Lease {
-    let Some(length) = length else { return Lease::Free };
+    let Some(length) = length.filter(|_| !active(Mutant::EndlessLease)) else { return Lease::Free };
     let Some(heard) = heard else { return Lease::Lapsed };
     // One too short for its own ending never holds.
     let stop_at = length.checked_sub(grace.saturating_add(MARGIN)).map(|usable| heard.saturating_add(usable));

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use drover_mutants::{Mutant, active};
 use drover_types::kinds::timer::{CatchUp, TimerSpec};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -265,7 +266,8 @@ pub fn due(schedule: &Schedule, rules: &LateRules, cursor: Timestamp, now: Times
         return Due { cursor: Some(now), next: schedule.next_after(now), ..Due::default() };
     }
     let mut due = Due { next: schedule.next_after(now.max(cursor)), ..Due::default() };
-    let Some(newest) = schedule.last_in(cursor, now) else { return due };
+    let edge = SignedDuration::from_nanos(i64::from(active(Mutant::MissedEdge)));
+    let Some(newest) = schedule.last_in(cursor, now - edge) else { return due };
     due.cursor = Some(newest);
     let on_time = now.duration_since(newest) <= PUNCTUAL && rules.allow(newest, now);
     let (total, uncounted) = schedule.count_in(cursor, newest);

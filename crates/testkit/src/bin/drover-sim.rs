@@ -39,6 +39,17 @@ struct Options {
     /// Of the script, only these deeds, by number: `3,17`, or `none`.
     #[arg(long, value_parser = only)]
     only: Option<Only>,
+    /// For how many virtual minutes nothing happens at the end.
+    #[arg(long)]
+    quiet: Option<u64>,
+    /// A bug that is put into the product, by its name in crates/mutants.
+    #[cfg(feature = "mutants")]
+    #[arg(long, value_parser = mutant)]
+    mutant: Option<drover_mutants::Mutant>,
+    /// Put every bug of crates/mutants into the product, one after the other, and see that each is found.
+    #[cfg(feature = "mutants")]
+    #[arg(long)]
+    every_mutant: bool,
     /// Print the whole timeline.
     #[arg(long)]
     timeline: bool,
@@ -72,11 +83,24 @@ fn only(text: &str) -> Result<Only, String> {
     numbers.collect::<Result<_, _>>().map(Only)
 }
 
+#[cfg(feature = "mutants")]
+fn mutant(text: &str) -> Result<drover_mutants::Mutant, String> {
+    let all = drover_mutants::Mutant::ALL;
+    all.iter().copied().find(|mutant| format!("{mutant:?}") == text).ok_or_else(|| format!("{all:?}"))
+}
+
 impl Options {
     fn plan(&self, seed: u64) -> Plan {
         let minutes = self.hours.map_or(self.minutes, |hours| hours * 60);
         let mut plan = Plan::new(Seed(seed), self.nodes, Duration::from_secs(minutes * 60));
         plan.faults = !self.no_faults;
+        if let Some(quiet) = self.quiet {
+            plan.quiet = Duration::from_secs(quiet * 60);
+        }
+        #[cfg(feature = "mutants")]
+        {
+            plan.mutant = self.mutant;
+        }
         if self.timeline {
             plan.keep = usize::MAX;
         }
@@ -97,6 +121,10 @@ fn main() -> ExitCode {
             }
         }
         return ExitCode::SUCCESS;
+    }
+    #[cfg(feature = "mutants")]
+    if options.every_mutant {
+        return every_mutant(&options);
     }
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = options.threads.unwrap_or(processors).max(1);
@@ -149,6 +177,40 @@ fn main() -> ExitCode {
         steps / time
     );
     if failed.into_inner() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Looks for each bug, several at once.
+#[cfg(feature = "mutants")]
+fn every_mutant(options: &Options) -> ExitCode {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let wanted =
+        |hunt: &drover_testkit::bugs::Hunt| options.mutant.is_none_or(|mutant| mutant == hunt.mutant);
+    let hunts: Vec<_> = drover_testkit::bugs::hunts().into_iter().filter(wanted).collect();
+    let (next, survivors) = (AtomicU64::new(0), AtomicU64::new(0));
+    let began = SystemClock.boottime();
+    std::thread::scope(|scope| {
+        for _ in 0..options.threads.unwrap_or(processors).max(1) {
+            scope.spawn(|| {
+                let mine = || usize::try_from(next.fetch_add(1, Ordering::Relaxed)).ok();
+                while let Some(hunt) = mine().and_then(|at| hunts.get(at)) {
+                    let mutant = hunt.mutant;
+                    match hunt.catch() {
+                        Ok(found) => {
+                            let (law, step) = (found.violation.law, found.violation.step);
+                            println!("{mutant:?}: seed {}, step {step}: {law}", found.seed);
+                        }
+                        Err(why) => {
+                            survivors.fetch_add(1, Ordering::Relaxed);
+                            println!("{mutant:?} IS NOT FOUND as it should be: {why}");
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let (time, survivors) = ((SystemClock.boottime() - began).as_secs_f64(), survivors.into_inner());
+    println!("{} bugs in {time:.1} s, {survivors} not found as they should be", hunts.len());
+    if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// One seed, and what is wrong with it.

@@ -6,10 +6,18 @@
 mod acknowledged;
 mod converged;
 mod exit_code;
+mod finished;
 mod forbid;
+mod lists;
+mod moved;
+mod mutex;
+mod placed;
+mod punctual;
 mod replicas;
+mod reported;
 mod scene;
 mod tick_once;
+mod tracked;
 mod watches;
 
 pub use scene::{Object, Scene, name_in, prefix};
@@ -43,10 +51,18 @@ pub fn all() -> Vec<Box<dyn Law>> {
     vec![
         Box::new(acknowledged::Acknowledged::default()),
         Box::new(exit_code::ExitCode::default()),
+        Box::new(finished::Finished::default()),
         Box::new(forbid::Forbid),
+        Box::new(lists::Lists::default()),
+        Box::new(moved::Moved),
+        Box::new(mutex::Mutex),
+        Box::new(punctual::Punctual),
         Box::new(replicas::Replicas),
         Box::new(tick_once::TickOnce::default()),
         Box::new(watches::Watches::default()),
         Box::new(converged::Converged),
+        Box::new(placed::Placed),
+        Box::new(reported::Reported::default()),
+        Box::new(tracked::Tracked::default()),
     ]
 }

@@ -44,6 +44,8 @@ pub struct Scene {
     pub up: BTreeSet<Part>,
     /// Whether the quiet time has begun.
     pub quiet: bool,
+    /// How many faults there were.
+    pub faults: u64,
     /// What a clock that nobody steps says.
     pub now: Timestamp,
 }
@@ -80,10 +82,11 @@ impl Scene {
                 };
                 self.store = items.iter().map(object).collect();
             }
-            Event::Fault(_)
-            | Event::Asked(_)
+            Event::Fault(_) => self.faults += 1,
+            Event::Asked(_)
             | Event::Answered(..)
             | Event::Listed { .. }
+            | Event::Read { .. }
             | Event::Watched { .. }
             | Event::WatchOver { .. } => {}
         }

@@ -23,7 +23,7 @@ pub(super) struct Watches {
 }
 
 /// `/apis/drover.dev/v1/runs` lies under `drover.dev/runs/`.
-fn prefix_of(path: &str) -> String {
+pub(super) fn prefix_of(path: &str) -> String {
     let plural = path.rsplit('/').next().unwrap_or_default();
     let group = if path.starts_with("/api/") { "core" } else { "drover.dev" };
     format!("{group}/{plural}/")

@@ -15,6 +15,9 @@ use crate::step::{Event, Part};
 /// What is followed. The rest is written by so few, or so often, that nothing new is seen.
 const KINDS: [Kind; 6] = [Kind::Node, Kind::Timer, Kind::Task, Kind::Service, Kind::Assignment, Kind::Run];
 
+/// Between two lists.
+const LOOK: std::time::Duration = std::time::Duration::from_secs(120);
+
 /// Follows everything for ever.
 pub async fn watch_everything(seed: Seed, history: History, server: ServerSite, link: Link, token: String) {
     let client = client(seed, "witness", &server, &link, &token);
@@ -22,6 +25,7 @@ pub async fn watch_everything(seed: Seed, history: History, server: ServerSite, 
     for kind in KINDS {
         tasks.spawn(follow(client.clone(), history.clone(), kind.path(None)));
     }
+    tasks.spawn(look_around(client.clone(), history.clone()));
     while tasks.join_next().await.is_some() {}
 }
 
@@ -55,10 +59,25 @@ async fn follow(client: Client, history: History, path: String) {
     }
 }
 
-async fn list(client: &Client, history: &History, path: &str) -> Result<u64, Error> {
+/// Lists one collection after the other, now and then.
+async fn look_around(client: Client, history: History) {
+    for kind in KINDS.into_iter().cycle() {
+        tokio::time::sleep(LOOK).await;
+        let path = kind.path(None);
+        if let Ok((revision, items)) = read(&client, &path).await {
+            history.step(Part::Witness, Event::Read { path, revision, items });
+        }
+    }
+}
+
+async fn read(client: &Client, path: &str) -> Result<(u64, Vec<(String, u64)>), Error> {
     let list: List<Value> = client.list(path, &ListOptions::default()).await?;
     let revision = list.metadata.resource_version.parse().unwrap_or(0);
-    let items = list.items.iter().map(identity).collect();
+    Ok((revision, list.items.iter().map(identity).collect()))
+}
+
+async fn list(client: &Client, history: &History, path: &str) -> Result<u64, Error> {
+    let (revision, items) = read(client, path).await?;
     history.step(Part::Witness, Event::Listed { path: path.to_owned(), revision, items });
     Ok(revision)
 }

@@ -1,5 +1,7 @@
 //! A handful of runs, small enough for every build. The many are run by `cargo xtask sim`.
 
+#[cfg(feature = "mutants")]
+mod bugs;
 mod disk;
 mod power;
 mod seeds;
