@@ -196,8 +196,16 @@ fn split_url(url: &str) -> Result<(String, u16), ConfigError> {
     if uri.scheme_str() != Some("https") || uri.path() != "/" || uri.query().is_some() {
         return Err(bad());
     }
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        // A name and password here would not be used, and be shown wherever the URL is.
+        return Err(bad());
+    }
     let host = uri.host().ok_or_else(bad)?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().map(|_| address).map_err(|_| bad())?,
+        None if host.is_empty() || host.contains(['[', ']', ':']) => return Err(bad()),
+        None => host,
+    };
     Ok((host.to_owned(), uri.port_u16().unwrap_or(443)))
 }
 
@@ -262,7 +270,15 @@ mod tests {
         let other = FromKubeconfig { context: Some("nope"), ..OPTIONS };
         let error = ClientConfig::from_kubeconfig(&kubeconfig(), &other).unwrap_err();
         assert_eq!(error.to_string(), "the kubeconfig has no context \"nope\"");
-        for url in ["http://h", "https://h/path", "h:7443", ""] {
+        for url in [
+            "http://h",
+            "https://h/path",
+            "h:7443",
+            "",
+            "https://e[::1]:7443",
+            "https://[h]:7443",
+            "https://name:word@h:7443",
+        ] {
             assert!(ClientConfig::from_url(url, Vec::new(), None).is_err(), "{url}");
         }
     }

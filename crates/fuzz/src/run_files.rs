@@ -38,14 +38,19 @@ fn kind(state: &RunState) -> std::mem::Discriminant<RunState> {
     std::mem::discriminant(state)
 }
 
-/// An even first byte: the rest is a segment. An odd one: three bytes at a time say which byte of a good segment is
-/// which other one.
+/// The first byte says what the rest is: a segment; or three bytes at a time, which byte of a good segment is which
+/// other one; or ten bytes at a time, the sequence, stream and length of a record that is whole.
 pub(crate) fn segments(data: &[u8]) {
     let Some((which, rest)) = data.split_first() else { return };
     DIR.with(|dir| {
         let dir = dir.path();
-        if which % 2 == 0 {
-            std::fs::write(dir.join("out-00000000000000000000.seg"), rest).expect("it can be written");
+        let first = dir.join("out-00000000000000000000.seg");
+        if which % 3 == 0 {
+            std::fs::write(first, rest).expect("it can be written");
+        } else if which % 3 == 2 {
+            let records = rest.chunks_exact(10).flat_map(record);
+            let bytes: Vec<u8> = b"DRVSEG\x00\x01".iter().copied().chain(records).collect();
+            std::fs::write(first, bytes).expect("it can be written");
         } else {
             let mut writer = Writer::new(dir, OutputLimits { max_bytes: 4096, segment_bytes: 1024 });
             for (at, stream) in [Stream::Stdout, Stream::Stderr, Stream::Stdout].into_iter().enumerate() {
@@ -60,6 +65,23 @@ pub(crate) fn segments(data: &[u8]) {
             let _ = std::fs::remove_file(entry.path());
         }
     });
+}
+
+/// A record as a keeper writes it, its checksum right.
+fn record(from: &[u8]) -> Vec<u8> {
+    let payload = vec![b'x'; usize::from(from[9])];
+    let mut bytes = (payload.len() as u32).to_le_bytes().to_vec();
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&from[..8]);
+    bytes.extend_from_slice(&[0; 8]);
+    bytes.push(from[8]);
+    bytes.extend_from_slice(&[from[0], 0, 0, 0, 0, 0, from[7]]);
+    bytes.extend_from_slice(&payload);
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&bytes[..4]);
+    sum.update(&bytes[8..]);
+    bytes[4..8].copy_from_slice(&sum.finalize().to_le_bytes());
+    bytes
 }
 
 fn damage(dir: &Path, change: &[u8]) {

@@ -90,7 +90,7 @@ impl Reader {
     }
 
     fn pass(&mut self, record: Record) -> Item {
-        self.next = record.sequence + 1;
+        self.next = record.sequence.saturating_add(1);
         self.passed = Some(record.offset + record.payload.len() as u64);
         Item::Record(record)
     }

@@ -9,6 +9,7 @@ use drover_store::{
     Change, ChangeKind, Commit, KeyValue, ListOptions, Options, SqliteStore, Store, StoreError, Txn,
     TxnOutcome, Watch,
 };
+use futures_util::FutureExt;
 use proptest::prelude::*;
 
 use super::{options, reopen};
@@ -258,6 +259,7 @@ proptest! {
             }
             for follower in &mut bench.followers {
                 follower.catch_up(&bench.history).await;
+                assert!(follower.watch.next().now_or_never().is_none(), "it is told of what never was");
             }
         });
     }
