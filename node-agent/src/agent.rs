@@ -245,7 +245,7 @@ impl Agent {
             | Change::Acknowledged(..)
             | Change::Heard(_)
             | Change::Inherit(_)
-            | Change::Epoch(..) => None,
+            | Change::Epoch(_) => None,
         }
     }
 
@@ -255,6 +255,9 @@ impl Agent {
             Ok(()) => true,
             Err(error) => {
                 tracing::error!(%error, "the journal cannot be written; nothing new starts until it can");
+                // Also where it can be again before anybody looks: what was held up is to be explained.
+                let now = self.world.clock.now();
+                self.unwritable.get_or_insert(now);
                 false
             }
         }

@@ -112,6 +112,7 @@ async fn session(node: &Node, held: &mut Held, ready: &AtomicUsize) -> Result<()
         store_epoch: held.epoch.clone(),
         desired_revision: held.revision,
         open_runs: None,
+        acknowledged: None,
         agent_epoch: 1,
         labels: Default::default(),
         facts: NodeFacts::default(),
@@ -203,8 +204,7 @@ async fn case_09_after_a_kill_1000_watchers_and_500_agents_come_back_and_miss_no
     timer(&client, "before").await;
 
     let (following, ready) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-    let agents: Vec<_> =
-        nodes.into_iter().map(|node| tokio::spawn(agent(node, ready.clone()))).collect();
+    let agents: Vec<_> = nodes.into_iter().map(|node| tokio::spawn(agent(node, ready.clone()))).collect();
     let first: Value = client.create(CONFIGMAPS, &config_map("begin", "v")).await.unwrap();
     let watchers: Vec<_> = (0..WATCHERS)
         .map(|_| tokio::spawn(follow(client.clone(), revision_of(&first), following.clone())))
