@@ -146,6 +146,8 @@ impl Server {
         world: World,
         options: ServerOptions,
     ) -> Result<Self, StartError> {
+        // What a crash left of a backup only takes space.
+        let _ = std::fs::remove_file(crate::backup::place(&options.data_dir));
         let encode = CacheOptions::new(|kind, revision, value| keys::encoded(kind, value, revision));
         let cache = Cache::attach(&*store, keys::ROOT, encode).await?;
         let epoch = store.status().await?.epoch.to_string();

@@ -264,7 +264,7 @@ impl Agent {
             | Change::Acknowledged(..)
             | Change::Heard(_)
             | Change::Inherit(_)
-            | Change::Epoch(..) => None,
+            | Change::Epoch(_) => None,
         }
     }
 

@@ -42,7 +42,7 @@ impl Agent {
             Lease::Lapsed => {
                 self.changed.insert(uid.clone());
                 self.stop_live(uid, StopCause::LeaseLost);
-                return None;
+                return self.fenced_until(assignment, now);
             }
         };
         self.check_references(assignment, now);

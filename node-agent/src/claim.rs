@@ -117,6 +117,9 @@ impl Agent {
         let length = assignment.spec.lease.map(drover_types::Duration::to_std);
         let template = template_of(assignment);
         let grace = template.map_or(Duration::ZERO, |template| Rules::of(template).grace);
+        if self.fenced_until(assignment, now).is_some() {
+            return Lease::Lapsed;
+        }
         lease::lease(length, self.heard, grace, now)
     }
 }

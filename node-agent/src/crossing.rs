@@ -2,12 +2,13 @@
 //! wanted by the workload, as the Assignments may be others.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use drover_plan::node::Now;
 use drover_types::kinds::assignment::Assignment;
 
 use crate::agent::Agent;
-use crate::ledger::{Change, Heir};
+use crate::ledger::{Change, Crossing, Heard, Heir};
 
 impl Agent {
     /// Takes note of the history that the desired state is of, if it is another than before. Nothing is planned between
@@ -31,12 +32,35 @@ impl Agent {
                 }
             }
         }
-        let wanted = self.desired.keys().cloned().collect();
-        self.stage_quietly(Change::Epoch(epoch, wanted));
+        let wanted: Vec<String> = self.desired.keys().cloned().collect();
+        let ledger = self.journal.ledger();
+        let is_ours = |uid: &&String| {
+            let held = self.desired.get(*uid).is_some_and(|assignment| self.lease(assignment, now).holds());
+            held && ledger.memories.contains_key(*uid)
+        };
+        let carried = wanted.iter().filter(is_ours).cloned().collect();
+        let at_ms = u64::try_from(now.boottime.as_millis()).unwrap_or(u64::MAX);
+        let at = before.is_some().then(|| Heard { boot_id: self.config.boot_id.clone(), at_ms });
+        self.stage_quietly(Change::Epoch(Box::new(Crossing { epoch, wanted, carried, at })));
         if before.is_some() && self.welcomed {
             // What was told before was told of Assignments that may be gone.
             self.tell_all_again();
         }
+    }
+
+    /// Until when a workload that may move must not start here because the server was restored: before that it may have
+    /// moved, and the node that it moved to goes on until it is told, or its lease is over. None where this node had it.
+    pub(crate) fn fenced_until(&self, assignment: &Assignment, now: Now) -> Option<Duration> {
+        let lease = assignment.spec.lease?.to_std();
+        let ledger = self.journal.ledger();
+        let crossed = ledger.crossed.as_ref()?;
+        if ledger.memories.get(&assignment.metadata.uid).is_some_and(|memory| memory.carried) {
+            return None;
+        }
+        // Of another boot all that is known is that it was before this one.
+        let here = crossed.boot_id == self.config.boot_id;
+        let since = if here { Duration::from_millis(crossed.at_ms) } else { Duration::ZERO };
+        Some(since.saturating_add(lease)).filter(|until| *until > now.boottime)
     }
 
     /// Gives an Assignment that is not known yet what another history left of its workload: whether there was anything.

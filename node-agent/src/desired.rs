@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use drover_types::kinds::assignment::{Assignment, AssignmentStatus};
 use drover_types::{Condition, ConditionStatus};
-use drover_wire::{Desired, PoolSettings, ReportItem, StatusReport};
+use drover_wire::{Accepted, Desired, PoolSettings, ReportItem, StatusReport};
 use drover_world::Disk;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -73,6 +73,10 @@ impl Agent {
             store_epoch: self.store_epoch.clone(),
             revision: self.revision,
             open_runs: self.open_runs(),
+            acknowledged: self.store_epoch.as_ref().map(|_| {
+                let (agent_epoch, sequence) = self.journal.ledger().acknowledged;
+                Accepted { agent_epoch, sequence }
+            }),
         }
     }
 

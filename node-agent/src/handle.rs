@@ -40,6 +40,8 @@ pub struct Standing {
     pub revision: Option<u64>,
     /// The uids of Runs that are not over, or whose end is still to be told; none where they are more than a hello holds.
     pub open_runs: Option<Vec<String>>,
+    /// The last report that this store is known to have; none before there was one.
+    pub acknowledged: Option<Accepted>,
 }
 
 /// A run whose output may be read.

@@ -53,6 +53,8 @@ pub(crate) struct Ledger {
     pub(crate) heard: Option<Heard>,
     /// The history of the server's store that the desired state is of.
     pub(crate) epoch: Option<String>,
+    /// When it became that one, if there was another before.
+    pub(crate) crossed: Option<Heard>,
     /// What ran here of workloads that are forgotten, should a restored server bring them back.
     pub(crate) past: Past,
     /// How often each event was told.
@@ -100,6 +102,8 @@ pub(crate) struct Memory {
     pub(crate) workload: String,
     /// The history of the server's store in which the Assignment was last wanted.
     pub(crate) epoch: Option<String>,
+    /// Whether it was this node's when the server's store got the history that it has.
+    pub(crate) carried: bool,
 }
 
 /// Why an execution exists; part of its identity.
@@ -182,8 +186,21 @@ pub(crate) enum Change {
     Heard(Heard),
     /// An Assignment takes over all that is remembered of another one of the same workload.
     Inherit(Box<Heir>),
-    /// The server's store has another history now; these Assignments are wanted in it.
-    Epoch(String, Vec<String>),
+    /// The server's store has another history now.
+    Epoch(Box<Crossing>),
+}
+
+/// From one history of the server's store to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Crossing {
+    /// The new one.
+    pub(crate) epoch: String,
+    /// The Assignments that are wanted in it.
+    pub(crate) wanted: Vec<String>,
+    /// Those of them that were this node's at that moment.
+    pub(crate) carried: Vec<String>,
+    /// When that was; none where there was no history before.
+    pub(crate) at: Option<Heard>,
 }
 
 /// Who takes over what is remembered of an Assignment.
@@ -244,15 +261,19 @@ impl Ledger {
             }
             Change::Heard(heard) => self.heard = Some(heard),
             Change::Inherit(heir) => self.inherit(*heir),
-            Change::Epoch(epoch, wanted) => {
-                for uid in wanted {
-                    if let Some(memory) = self.memories.get_mut(&uid) {
-                        memory.epoch = Some(epoch.clone());
-                    }
-                }
-                self.epoch = Some(epoch);
+            Change::Epoch(crossing) => self.cross(*crossing),
+        }
+    }
+
+    fn cross(&mut self, crossing: Crossing) {
+        for (uid, memory) in &mut self.memories {
+            memory.carried = crossing.carried.contains(uid);
+            if crossing.wanted.contains(uid) {
+                memory.epoch = Some(crossing.epoch.clone());
             }
         }
+        self.epoch = Some(crossing.epoch);
+        self.crossed = crossing.at;
     }
 
     fn inherit(&mut self, heir: Heir) {

@@ -164,6 +164,12 @@ impl Agent {
         if assignment.spec.evicted == Some(true) {
             return no("Evicted", "the node was drained");
         }
+        if self.fenced_until(assignment, now).is_some() {
+            return no(
+                "LeaseLost",
+                "the server was restored; another node may have it until its lease is over",
+            );
+        }
         if self.lease(assignment, now) == Lease::Lapsed {
             return no("LeaseLost", "the server has not heard of this node for as long as the lease");
         }

@@ -159,26 +159,7 @@ async fn admit(
         return End::later("the server holds as many sessions as it may");
     };
     sessions.0.counters.sessions.inc();
-    let same = hello.store_epoch.as_ref() == Some(&sessions.0.objects.epoch)
-        && hello.node_uid.as_ref() == Some(&member.uid);
-    // What a node has, this store once had.
-    if let Some(seen) =
-        hello.desired_revision.filter(|seen| same && *seen > sessions.0.objects.cache.revision())
-    {
-        let current = sessions.0.objects.cache.revision();
-        tracing::error!(
-            node = member.name,
-            seen,
-            current,
-            "a node has seen a later revision of this store: the data directory holds an older copy that was not made \
-             by `drover restore`. Nodes refuse it; stop this server, make a backup of the copy with `drover backup \
-             --data-dir` and restore that, or a better one"
-        );
-        return End::later(format!(
-            "the server's store is at revision {current} and this node has seen {seen} of it: it is an older copy that \
-             was not restored by `drover restore`"
-        ));
-    }
+    let same = is_same(sessions, member, &hello);
     let downward = Downward::new(hello.desired_revision.filter(|_| same), turn);
     let end = match begin(sessions, (member, record), &handle, (&hello, down.0)).await {
         Err(end) => end,
@@ -222,6 +203,12 @@ async fn hello(incoming: &mut SplitStream<WebSocket>) -> Result<Hello, End> {
     }
 }
 
+/// Whether an agent comes with what it was told by this very store, as this very node.
+fn is_same(sessions: &Sessions, member: &Member, hello: &Hello) -> bool {
+    hello.store_epoch.as_ref() == Some(&sessions.0.objects.epoch)
+        && hello.node_uid.as_ref() == Some(&member.uid)
+}
+
 /// Says in the Node that its agent is here, and welcomes it.
 async fn begin(
     sessions: &Sessions,
@@ -237,6 +224,24 @@ async fn begin(
     }
     let clerk =
         Clerk::open(sessions.clone(), member.clone(), handle.ending.clone()).await.map_err(trouble)?;
+    // What a node has of this store, this store once had.
+    let known = sessions.0.objects.cache.revision();
+    let ahead = hello.desired_revision.is_some_and(|seen| seen > known)
+        || hello.acknowledged.is_some_and(|seen| seen > clerk.accepted());
+    if ahead && is_same(sessions, member, hello) {
+        tracing::error!(
+            node = member.name,
+            seen = hello.desired_revision,
+            known,
+            "a node has seen later states of this store: the data directory holds an older copy that was not made by \
+             `drover restore`. Nodes refuse it; stop this server, make a backup of the copy with `drover backup \
+             --data-dir` and restore that, or a better one"
+        );
+        return Err(End::later(
+            "the server's store is older than what this node has seen of it: it is a copy that was not made by `drover \
+             restore`",
+        ));
+    }
     if hello.store_epoch.as_ref().is_some_and(|epoch| *epoch != sessions.0.objects.epoch)
         && let Some(open) = &hello.open_runs
     {

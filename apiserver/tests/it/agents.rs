@@ -27,6 +27,7 @@ pub(crate) fn hello(node: &str) -> Hello {
         store_epoch: None,
         desired_revision: None,
         open_runs: None,
+        acknowledged: None,
         agent_epoch: 1,
         labels: [("drover.dev/role".to_owned(), "server".to_owned())].into(),
         facts: NodeFacts {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::limits::{Bounded, MAX_ITEMS, MAX_LABELS, at_most, name, text};
-use crate::{Version, WireError};
+use crate::{Accepted, Version, WireError};
 
 /// A control message from an agent. The first one of a session is the hello, and there is only one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,9 @@ pub struct Hello {
     /// where they are too many to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_runs: Option<Vec<String>>,
+    /// The last report of which that store said that it has it. One that does not is an older copy of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Accepted>,
     /// Labels for a Node that is yet to be created; ignored afterwards.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,

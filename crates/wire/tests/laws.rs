@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use drover_wire::{
-    AgentMessage, Assembler, Body, Desired, EndStatus, Frame, Hello, MAX_DATA, MAX_FRAME, MAX_WINDOW,
-    Material, MaterialKind, NodeFacts, ReceiveWindow, Report, ReportItem, SendWindow, ServerMessage,
-    WIRE_VERSION, WireError,
+    Accepted, AgentMessage, Assembler, Body, Desired, EndStatus, Frame, Hello, MAX_DATA, MAX_FRAME,
+    MAX_WINDOW, Material, MaterialKind, NodeFacts, ReceiveWindow, Report, ReportItem, SendWindow,
+    ServerMessage, WIRE_VERSION, WireError,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -31,6 +31,7 @@ fn hello() -> Hello {
         store_epoch: Some("e".into()),
         desired_revision: Some(7),
         open_runs: Some(vec!["run-uid".into()]),
+        acknowledged: Some(Accepted { agent_epoch: 2, sequence: 9 }),
         agent_epoch: 3,
         labels: BTreeMap::from([("zone".into(), "a".into())]),
         facts: NodeFacts { cpus: 4, addresses: vec!["10.0.0.1".into()], ..NodeFacts::default() },

@@ -57,6 +57,7 @@ pub(crate) async fn open(session: &Session) -> Result<Opened, Broken> {
         store_epoch: standing.store_epoch,
         desired_revision: standing.revision,
         open_runs: standing.open_runs,
+        acknowledged: standing.acknowledged,
         agent_epoch: standing.agent_epoch,
         labels: session.labels.clone(),
         facts: facts.clone(),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use drover_wire::{Accepted, Desired};
 use serde_json::{Value, json};
 
-use crate::agent::{Dir, Running, assignment, lines, phase, script, text};
+use crate::agent::{Dir, PATIENCE, Running, assignment, boottime, lines, phase, script, text};
 
 /// The Assignment that a reconciler makes anew of the same workload.
 fn anew(mut assignment: Value) -> Value {
@@ -163,4 +163,37 @@ async fn an_agent_killed_between_the_new_state_and_its_journal_still_knows_what_
     agent.until("its outcome", |seen| outcome(seen, "job")).await;
     assert_eq!(outcome(&agent.seen, "job").as_deref(), Some("Succeeded"));
     assert_eq!(lines(&log), ["ran"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_workload_that_may_have_moved_waits_for_a_lease_and_one_that_was_here_goes_on() {
+    let dir = Dir::new();
+    let leased = |name: &str| {
+        let mut template = script("exec sleep 600");
+        template["process"]["terminationGracePeriod"] = json!("1s");
+        let mut assignment = assignment(name, "Service", json!({"template": template}));
+        assignment["spec"]["lease"] = json!("9s");
+        assignment
+    };
+    let mut agent = Running::start(&dir.data());
+    agent.wants(1, vec![leased("here")]).await;
+    agent.handle.heard(boottime()).await.unwrap();
+    let run = agent.run("here", "Running").await;
+    agent.handle.heard(boottime()).await.unwrap();
+    let crossed = boottime();
+    restored(&agent, vec![leased("here"), leased("moved")]).await;
+    let moved = async {
+        while agent.seen.runs_in("moved", "Running").is_empty() {
+            agent.handle.heard(boottime()).await.unwrap();
+            for report in agent.handle.reports(None).await.unwrap() {
+                agent.seen.take(&report);
+                agent.handle.acknowledged(report.agent_epoch, report.sequence).await.unwrap();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, moved).await.expect("it starts after a lease");
+    assert!(boottime() >= crossed + std::time::Duration::from_secs(9), "it may still run elsewhere");
+    assert_eq!(agent.seen.runs_in("here", "Running").len(), 1);
+    assert_eq!(agent.run("here", "Running").await["metadata"]["uid"], run["metadata"]["uid"]);
 }

@@ -56,6 +56,16 @@ fn a_backup_is_one_private_file_and_says_what_is_in_it() {
 }
 
 #[test]
+fn what_a_crash_left_of_a_backup_is_gone_after_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    drop(backed_up(at));
+    fs::write(at.join(".drover/backup.tmp"), "half").unwrap();
+    let _server = serve(at);
+    assert!(!at.join(".drover/backup.tmp").exists());
+}
+
+#[test]
 fn a_restored_server_is_the_one_that_was_backed_up_under_a_new_epoch() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

@@ -6,6 +6,7 @@ mod crash;
 mod eio;
 mod file;
 mod full;
+mod lagging;
 mod log;
 mod model;
 mod store;

@@ -3,11 +3,15 @@
 
 mod hub;
 mod shim;
+mod slow_link;
 
 mod case_01;
 mod case_02;
 mod case_03;
 mod case_04;
+mod case_07;
 mod case_08;
+mod case_09;
 mod case_11;
 mod case_12;
+mod case_33;
