@@ -191,7 +191,11 @@ fn named<'a>(root: &'a Value, list: &str, field: &str, name: &str) -> Result<&'a
 }
 
 fn split_url(url: &str) -> Result<(String, u16), ConfigError> {
-    let bad = || ConfigError::Url(url.to_owned());
+    // The error is shown to people: not what may be a password.
+    let bad = || match url.rsplit_once('@') {
+        Some((_, rest)) => ConfigError::Url(format!("https://…@{rest}")),
+        None => ConfigError::Url(url.to_owned()),
+    };
     let uri: http::Uri = url.parse().map_err(|_| bad())?;
     if uri.scheme_str() != Some("https") || uri.path() != "/" || uri.query().is_some() {
         return Err(bad());
@@ -281,5 +285,11 @@ mod tests {
         ] {
             assert!(ClientConfig::from_url(url, Vec::new(), None).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_refused_and_not_shown() {
+        let error = split_url("https://name:hunter2@host:7443").unwrap_err().to_string();
+        assert!(error.contains("@host:7443") && !error.contains("hunter2"), "{error}");
     }
 }
