@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
-use std::process::Command;
 
 use serde_json::Value;
 
-use crate::cluster::{Cluster, condition, eventually};
+use crate::cluster::{Cluster, condition, eventually, exists, pid_of, signal_to};
 
 const TIMERS: usize = 5;
 
@@ -53,18 +52,8 @@ fn service_run(cluster: &Cluster, host: &str) -> Option<Value> {
     runs.into_iter().find(|run| run["spec"]["nodeName"] == host && run["status"]["phase"] == "Running")
 }
 
-fn pid_of(run: &Value) -> Option<u32> {
-    run["status"]["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok())
-}
-
 fn kill(pid: u32) {
-    assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
-}
-
-/// Whether a process lives; one that only waits to be reaped does not.
-fn exists(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, after_name)| !after_name.starts_with('Z'))
+    signal_to("KILL", pid);
 }
 
 /// Waits until the service has another process on a host than `old`, and returns its run.

@@ -56,6 +56,11 @@ impl Lan {
         format!("{}-h{host}", self.prefix)
     }
 
+    /// The server's namespace, to be entered by a thread.
+    pub(crate) fn hub_space(&self) -> std::fs::File {
+        std::fs::File::open(format!("/run/netns/{}", self.hub())).unwrap()
+    }
+
     /// A program in the server's namespace.
     pub(crate) fn in_hub(&self, program: &str) -> Command {
         inside(&self.hub(), program)

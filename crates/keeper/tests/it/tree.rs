@@ -103,3 +103,36 @@ fn orphans_that_end_do_not_pile_up() {
     assert!(started.signal_main(Signal::TERM).expect("signal"));
     wait_for(&keeper.exit_fd().expect("a pidfd"));
 }
+
+#[test]
+#[allow(clippy::print_stderr, reason = "a test that cannot run here says why")]
+fn case_17_ten_thousand_zombies_handed_to_the_keeper_are_reaped_and_cost_it_nothing() {
+    const ZOMBIES: usize = 10_000;
+    // It forks, does not wait, and becomes a program that does not either: its end makes the zombies the keeper's.
+    let crowd =
+        format!("for (1..{ZOMBIES}) {{ fork or exit }} $| = 1; print \"$$\\n\"; exec \"sleep\", \"600\"");
+    if std::process::Command::new("perl").args(["-e", "1"]).status().is_err() {
+        eprintln!("skipped: there is no perl to make zombies with");
+        return;
+    }
+    let run = Run::shell(&format!("perl -e '{crowd}' & wait; echo over; exec sleep 600"));
+    let keeper = run.start();
+    let started = run.started(&keeper);
+    let crowd: i32 = run.wait_for_line().trim().parse().expect("a number");
+    let children = |pid: u32| {
+        let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        list.split_ascii_whitespace().count()
+    };
+    wait_until(|| children(crowd.cast_unsigned()) >= ZOMBIES);
+    let descriptors = || std::fs::read_dir(format!("/proc/{}/fd", keeper.pid())).expect("fds").count();
+    let before = descriptors();
+    let crowd = drover_spawn::ProcessId::of(crowd).expect("it lives");
+    assert!(crowd.signal(Signal::KILL).expect("signal"));
+    wait_until(|| run.text().ends_with("over\n"));
+    wait_until(|| children(keeper.pid()) == 1);
+    assert_eq!(descriptors(), before);
+    assert!(started.signal_main(Signal::TERM).expect("signal"));
+    wait_for(&keeper.exit_fd().expect("a pidfd"));
+    let RunState::Exited(_, exited) = state::read(run.path()).expect("state") else { panic!("no end") };
+    assert_eq!((exited.outcome, exited.left_behind), (Outcome::Signal(15), 0));
+}
