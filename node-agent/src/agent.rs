@@ -12,7 +12,6 @@ use drover_plan::node::schedule::{Anchor, Schedule};
 use drover_plan::node::{Now, service::Replica};
 use drover_spawn::Started;
 use drover_types::kinds::assignment::{Assignment, AssignmentStatus};
-use drover_types::kinds::core::Event;
 use drover_types::kinds::timer::TimerSpec;
 use drover_wire::PoolSettings;
 use drover_world::{Disk, World};
@@ -91,7 +90,6 @@ pub struct Agent {
     pub(crate) told: BTreeSet<String>,
     /// Assignments reported as ended by this start of the agent.
     pub(crate) ended: BTreeSet<String>,
-    pub(crate) events: BTreeMap<String, Event>,
     /// Dropped reports that an event told of.
     pub(crate) dropped: u64,
     /// Since when the journal cannot be written.
@@ -158,7 +156,6 @@ impl Agent {
             said: BTreeMap::new(),
             told: BTreeSet::new(),
             ended: BTreeSet::new(),
-            events: BTreeMap::new(),
             dropped,
             unwritable: None,
             welcomed: false,

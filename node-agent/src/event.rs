@@ -1,6 +1,4 @@
 //! v1 Events: a small set, each coalesced under a name of its own with a count.
-//!
-//! Counts are of this start of the agent; the firsts and lasts of events are not kept on disk.
 
 use drover_types::API_VERSION;
 use drover_types::kinds::assignment::{Assignment, WorkloadRef};
@@ -13,8 +11,6 @@ use sha2::{Digest, Sha256};
 use crate::agent::Agent;
 use crate::ledger::Change;
 
-/// The most events that are counted at once; beyond it the one that is oldest begins anew.
-const MAX_EVENTS: usize = 1000;
 const COMPONENT: &str = "drover-agent";
 
 impl Agent {
@@ -87,19 +83,16 @@ impl Agent {
     fn tell_event(&mut self, about: ObjectReference, reason: &str, message: &str) {
         let now = self.world.clock.now();
         let name = self.event_name(&about, reason);
-        let held = self.events.get(&name);
-        let first = held.map_or(Some(now), |event| event.first_timestamp);
-        let count = held.map_or(1, |event| event.count.saturating_add(1));
         let namespace =
             if about.namespace.is_empty() { "default".to_owned() } else { about.namespace.clone() };
+        let told = format!("event/{namespace}/{name}");
+        let held = self.journal.ledger().counts.of(&told);
+        let first = held.map_or(Some(now), |counted| counted.first);
+        let count = held.map_or(1, |counted| counted.count.saturating_add(1));
         let event = Event {
             api_version: "v1".into(),
             kind: "Event".into(),
-            metadata: ObjectMeta {
-                name: name.clone(),
-                namespace: Some(namespace.clone()),
-                ..ObjectMeta::default()
-            },
+            metadata: ObjectMeta { name, namespace: Some(namespace), ..ObjectMeta::default() },
             reason: reason.into(),
             message: message.chars().take(1024).collect(),
             type_: "Warning".into(),
@@ -114,16 +107,7 @@ impl Agent {
             involved_object: about,
         };
         let object = serde_json::to_value(&event).unwrap_or_default();
-        self.stage(Change::Report(
-            format!("event/{namespace}/{name}"),
-            Box::new(ReportItem::Event { object }),
-        ));
-        self.events.insert(name, event);
-        while self.events.len() > MAX_EVENTS {
-            let oldest = self.events.iter().min_by_key(|(_, event)| event.last_timestamp);
-            let Some(oldest) = oldest.map(|(name, _)| name.clone()) else { break };
-            self.events.remove(&oldest);
-        }
+        self.stage(Change::Report(told, Box::new(ReportItem::Event { object })));
     }
 
     /// The same for the same reason about the same thing on the same node: `<name>.<16 hex>`.

@@ -15,6 +15,8 @@ use drover_wire::{Report, ReportItem};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::counts::Counts;
+
 /// The most report items that wait for a server. Beyond it the oldest Runs and Events go, counted.
 pub(crate) const MAX_PENDING: usize = 10_000;
 /// The most requests that are remembered of one Assignment.
@@ -48,6 +50,8 @@ pub(crate) struct Ledger {
     pub(crate) dropped: u64,
     /// When the server was last known to have heard of this node.
     pub(crate) heard: Option<Heard>,
+    /// How often each event was told.
+    pub(crate) counts: Counts,
 }
 
 /// What is remembered of an Assignment.
@@ -202,7 +206,10 @@ impl Ledger {
                 self.claims.insert(claim.run_uid.clone(), *claim);
             }
             Change::Release(run_uid) => self.release(&run_uid),
-            Change::Report(about, item) => self.report(about, *item),
+            Change::Report(about, item) => {
+                self.counts.note(&about, &item);
+                self.report(about, *item);
+            }
             Change::Number(count) => self.number(count),
             Change::Renumber(epoch) => self.renumber(epoch),
             Change::Acknowledged(epoch, sequence) => {

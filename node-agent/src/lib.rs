@@ -14,6 +14,7 @@ mod agent;
 mod assignment;
 mod claim;
 mod config;
+mod counts;
 mod credential;
 mod descriptors;
 mod desired;

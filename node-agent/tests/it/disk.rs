@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use drover_wire::{Accepted, AgentMessage, DesiredAck, Ping, ServerMessage};
+use drover_wire::{Accepted, AgentMessage, DesiredAck, NodeFacts, Ping, ServerMessage};
 use serde_json::json;
 
 use crate::agent::{Running, assignment, end_all, script, text};
@@ -81,6 +81,16 @@ async fn case_22_a_full_disk_neither_crashes_the_agent_nor_loses_what_ended() {
     agent.seen = seen;
     assert_eq!(agent.handle.standing().await.unwrap().revision, Some(1));
     assert!(exists(&data.join("journal")));
+    // A full disk has room in a file's last page.
+    for cpus in 0.. {
+        let facts = NodeFacts { hostname: "x".repeat(200), cpus, ..NodeFacts::default() };
+        agent.handle.facts(facts).await.unwrap();
+        if agent.handle.reports(None).await.unwrap().is_empty() {
+            break;
+        }
+    }
+    // The answer comes after another step, which was as futile.
+    agent.handle.standing().await.unwrap();
     small.free();
     let ended = agent.run("long", "Failed").await;
     assert_eq!(ended.pointer("/status/exitCode"), Some(&json!(7)));

@@ -75,6 +75,29 @@ async fn a_killed_keeper_makes_the_run_lost_its_tree_ended_and_the_service_start
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_is_counted_on_across_restarts_of_the_agent() {
+    let dir = Dir::new();
+    let mut agent = Running::start(&dir.data());
+    agent.wants(1, vec![assignment("web", "Service", json!({"template": script("exec sleep 600")}))]).await;
+    let mut first = None;
+    for count in 1..=3 {
+        let run = agent.run("web", "Running").await;
+        agent.state(&run).started().unwrap().keeper.signal(drover_spawn::process::Signal::KILL).unwrap();
+        let event = agent
+            .until("the event", |seen| seen.events.get("KeeperDied").filter(|e| e["count"] == count).cloned())
+            .await;
+        let since = first.get_or_insert_with(|| event["firstTimestamp"].clone());
+        assert_eq!(event["firstTimestamp"], *since);
+        let mut seen = agent.crash().await;
+        seen.runs.clear();
+        agent = Running::start(&dir.data());
+        agent.seen = seen;
+    }
+    agent.wants(2, Vec::new()).await;
+    agent.until("the end", |seen| (!seen.ended.is_empty()).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn desired_state_survives_a_restart_of_agent_and_host_without_a_server() {
     let dir = Dir::new();
     let log = dir.path().join("log");
