@@ -208,6 +208,8 @@ impl Agent {
         loop {
             let now = self.now();
             let wake = self.step(now);
+            // The session shares this task. A loop that is always behind would never let it have its turn.
+            tokio::task::yield_now().await;
             let wait = wake.saturating_sub(self.now().boottime);
             tokio::select! {
                 biased;

@@ -1,5 +1,6 @@
 //! The agent whole: the lock, the keeper program, the credential, the loop and its session.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -23,6 +24,9 @@ use crate::machine::{Machine, RealMachine};
 use crate::session::{self, Ended, Session};
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// How often a data directory that somebody else has is tried again, and after which time each.
+const LOCK_TRIES: u32 = 30;
+const LOCK_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(60);
 
 /// How an agent is set up.
@@ -118,7 +122,11 @@ pub async fn run_node(options: NodeOptions, shutdown: impl Future<Output = ()>) 
     tokio::pin!(shutdown);
     let file = |source| NodeError::File { path: options.data_dir.clone(), source };
     options.disk.create_dir(&options.data_dir, 0o700).map_err(file)?;
-    let _lock = options.machine.lock(&options.data_dir)?;
+    let _lock = tokio::select! {
+        biased;
+        () = &mut shutdown => return Ok(()),
+        lock = lock(&options) => lock?,
+    };
     let host = match &options.host {
         Some(host) => Arc::clone(host),
         None => Arc::new(RealHost::installing(&options.data_dir).map_err(file)?),
@@ -158,6 +166,21 @@ pub async fn run_node(options: NodeOptions, shutdown: impl Future<Output = ()>) 
             return Ok(());
         }
         tracing::info!(uid = credential.node_uid, "the host has joined anew, as another node");
+    }
+}
+
+/// Makes the data directory this agent's. One that was killed may hold it for a moment longer, by a child that it was
+/// about to start.
+async fn lock(options: &NodeOptions) -> Result<Box<dyn Any + Send>, LockError> {
+    let mut tries = 0;
+    loop {
+        match options.machine.lock(&options.data_dir) {
+            Err(LockError::Held { .. }) if tries < LOCK_TRIES => {
+                tries += 1;
+                tokio::time::sleep(LOCK_RETRY).await;
+            }
+            locked => return locked,
+        }
     }
 }
 

@@ -1,10 +1,16 @@
 //! Laws of being a node: one per directory, let in once, itself from then on.
 
+use std::any::Any;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use drover_node_agent::{JoinError, NodeError, NodeOptions, ServerAddress, run_node};
-use drover_wire::Accepted;
+use drover_node_agent::{
+    JoinError, LockError, Machine, NodeError, NodeOptions, RealMachine, ServerAddress, run_node,
+};
+use drover_wire::{Accepted, NodeFacts};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 use sha2::Digest;
@@ -38,6 +44,39 @@ async fn a_second_agent_on_the_data_directory_is_refused() {
     node.crash().await;
     let _node = Node::start(&server, &dir.data());
     server.session().await;
+}
+
+/// A machine on which the agent before has left its lock to a child that is just being started.
+struct StillHeld(AtomicU32);
+
+impl Machine for StillHeld {
+    fn boot_id(&self) -> io::Result<String> {
+        RealMachine.boot_id()
+    }
+
+    fn facts(&self) -> NodeFacts {
+        RealMachine.facts()
+    }
+
+    fn lock(&self, data_dir: &Path) -> Result<Box<dyn Any + Send>, LockError> {
+        if self.0.fetch_add(1, Ordering::SeqCst) < 3 {
+            return Err(LockError::Held { data_dir: data_dir.to_owned(), pid: None });
+        }
+        RealMachine.lock(data_dir)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_that_a_killed_agent_leaves_to_a_child_for_a_moment_is_waited_for() {
+    let dir = Dir::new();
+    let mut server = Server::start();
+    let mut second = options(&server, &dir);
+    second.credential = Some(server.credential("node-uid"));
+    let machine = Arc::new(StillHeld(AtomicU32::new(0)));
+    second.machine = Arc::clone(&machine) as Arc<dyn Machine>;
+    let _node = Node::with(second);
+    server.session().await;
+    assert_eq!(machine.0.load(Ordering::SeqCst), 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
