@@ -40,8 +40,17 @@ impl Log {
         if self.bytes < limit {
             return Ok(());
         }
-        self.restart(engine);
-        if self.bytes < limit { Ok(()) } else { Err(StoreError::LogStuck { bytes: self.bytes }) }
+        loop {
+            // Our own thread is no reason to refuse a write, however slow the disk under it is: it comes to an end.
+            let passes = self.checkpointer.settle();
+            self.restart(engine);
+            if self.bytes < limit {
+                return Ok(());
+            }
+            if self.checkpointer.settle() == passes {
+                return Err(StoreError::LogStuck { bytes: self.bytes });
+            }
+        }
     }
 
     /// To be called after each commit.
