@@ -4,7 +4,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Condvar, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
         mpsc::{SyncSender, sync_channel},
     },
@@ -15,7 +15,24 @@ use crate::{
     OpenError, Options, StoreError, StoreMetrics, error::is_fatal_error, file, lock::DirLock, metrics::count,
 };
 
+/// Passes begun, and whether one is under way.
+#[derive(Default)]
+struct Passes {
+    state: Mutex<(u64, bool)>,
+    over: Condvar,
+}
+
+impl Passes {
+    fn set(&self, under_way: bool) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = (state.0 + u64::from(under_way), under_way);
+        drop(state);
+        self.over.notify_all();
+    }
+}
+
 pub(crate) struct Checkpointer {
+    passes: Arc<Passes>,
     wake: Option<SyncSender<()>>,
     broken: Arc<OnceLock<Arc<str>>>,
     full: Arc<AtomicBool>,
@@ -35,16 +52,16 @@ impl Checkpointer {
         let (wake, woken) = sync_channel::<()>(1);
         let broken = Arc::new(OnceLock::new());
         let full = Arc::new(AtomicBool::new(false));
-        let moving = Arc::new(Mutex::new(()));
-        let (breaks, fills, moves) = (broken.clone(), full.clone(), moving.clone());
+        let (breaks, fills) = (broken.clone(), full.clone());
+        let passes = Arc::<Passes>::default();
+        let passing = passes.clone();
         let run = move || {
             let mut failing = false;
             while woken.recv().is_ok() {
-                let moved = {
-                    let _moving = moves.lock().unwrap_or_else(PoisonError::into_inner);
-                    file::set(&conn, "wal_checkpoint(PASSIVE)")
-                };
-                match moved {
+                passing.set(true);
+                let done = file::set(&conn, "wal_checkpoint(PASSIVE)");
+                passing.set(false);
+                match done {
                     Ok(()) => {
                         failing = false;
                         count(&metrics.checkpoints);
@@ -70,12 +87,7 @@ impl Checkpointer {
             .name("store-log".into())
             .spawn(run)
             .map_err(|source| OpenError::Io { path: path.into(), source })?;
-        Ok(Self { wake: Some(wake), broken, full, moving, thread: Some(thread) })
-    }
-
-    /// Held while the log is being moved: who holds it too keeps it from being.
-    pub(crate) fn moving(&self) -> Arc<Mutex<()>> {
-        self.moving.clone()
+        Ok(Self { passes, wake: Some(wake), broken, full, thread: Some(thread) })
     }
 
     /// Whether the disk was full for it since this was asked last.
@@ -86,6 +98,13 @@ impl Checkpointer {
     /// Why it stopped for good, if it did.
     pub(crate) fn broken(&self) -> Option<Arc<str>> {
         self.broken.get().cloned()
+    }
+
+    /// Waits until no pass is under way; how many were begun so far.
+    pub(crate) fn settle(&self) -> u64 {
+        let state = self.passes.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = self.passes.over.wait_while(state, |(_, under_way)| *under_way);
+        over.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Asks for a checkpoint; one that is already asked for does for both.

@@ -4,7 +4,7 @@
 //! cannot keep up, the writer waits a moment for the readers; when somebody keeps a read open regardless (only another
 //! program can), writes are refused at a hard bound rather than the disk filled.
 
-use std::sync::{Arc, PoisonError, atomic::Ordering::Relaxed};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use crate::{Engine, Result, StoreError, StoreMetrics, checkpoint::Checkpointer, metrics::count};
 
@@ -21,6 +21,16 @@ pub(crate) enum Mover {
     Thread(Checkpointer),
     /// The writer itself, after a commit: for a store without threads.
     Writer,
+}
+
+impl Mover {
+    /// Waits until the other thread, if there is one, is idle; says how often it has been at work.
+    fn settle(&self) -> u64 {
+        match self {
+            Mover::Thread(checkpointer) => checkpointer.settle(),
+            Mover::Writer => 0,
+        }
+    }
 }
 
 pub(crate) struct Log {
@@ -50,15 +60,17 @@ impl Log {
         if self.bytes < limit {
             return Ok(());
         }
-        // The other thread at work is not a reader that is stuck, however long a large log takes it.
-        let moving = match &self.mover {
-            Mover::Thread(checkpointer) => Some(checkpointer.moving()),
-            Mover::Writer => None,
-        };
-        let paused = moving.as_ref().map(|moving| moving.lock().unwrap_or_else(PoisonError::into_inner));
-        self.restart(engine);
-        drop(paused);
-        if self.bytes < limit { Ok(()) } else { Err(StoreError::LogStuck { bytes: self.bytes }) }
+        loop {
+            // Our own thread is no reason to refuse a write, however slow the disk under it is: it comes to an end.
+            let passes = self.mover.settle();
+            self.restart(engine);
+            if self.bytes < limit {
+                return Ok(());
+            }
+            if self.mover.settle() == passes {
+                return Err(StoreError::LogStuck { bytes: self.bytes });
+            }
+        }
     }
 
     /// To be called after each commit.

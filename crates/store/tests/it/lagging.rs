@@ -41,15 +41,18 @@ async fn case_06_of_1000_watchers_that_lag_while_the_past_goes_each_has_all_or_i
     let cache = Cache::attach(&*store, "k/", CacheOptions { ring_events: 500, ..plain() }).await.unwrap();
     let last = 200 + WRITES;
     let (begin, begun) = tokio::sync::watch::channel(());
+    let ready = Arc::new(tokio::sync::Barrier::new(1001));
     let followers: Vec<_> = (0..1000_u64)
         .map(|number| {
             let (store, cache, mut begun) = (store.clone(), cache.clone(), begun.clone());
+            let ready = ready.clone();
             tokio::spawn(async move {
                 let mut position = number % 200;
                 // A third of them sleep until all is over, with room for little; the others read as they can.
                 let (sleeps, room) = if number % 3 == 0 { (true, 16) } else { (false, 4096) };
                 if number % 2 == 0 {
                     let mut watcher = cache.watch(b"k/", position, room).unwrap();
+                    ready.wait().await;
                     if sleeps {
                         begun.changed().await.unwrap();
                     }
@@ -64,6 +67,7 @@ async fn case_06_of_1000_watchers_that_lag_while_the_past_goes_each_has_all_or_i
                     }
                 }
                 let mut watch = store.watch(b"k/", position).await.unwrap();
+                ready.wait().await;
                 if sleeps {
                     begun.changed().await.unwrap();
                 }
@@ -79,6 +83,7 @@ async fn case_06_of_1000_watchers_that_lag_while_the_past_goes_each_has_all_or_i
             })
         })
         .collect();
+    ready.wait().await;
     for write in 0..WRITES {
         let revision = put(&*store, &format!("k/{}", write % 50), "after").await;
         if write % 50 == 0 {
@@ -121,7 +126,8 @@ async fn case_05_a_stuck_reader_holds_neither_log_nor_history_and_is_told_when_i
         (log, database) = (log.max(status.wal_bytes), database.max(status.db_bytes));
     }
     // Seventy megabytes went through.
-    assert!(log < 4 << 20, "the log had {log} bytes");
+    // At eight times its bound no write is let in before it has started over.
+    assert!(log < 9 << 20, "the log had {log} bytes");
     assert!(database < 8 << 20, "the database had {database} bytes");
     let cut = loop {
         if let Err(error) = stuck.next().await {

@@ -9,6 +9,7 @@ mod full;
 mod lagging;
 mod log;
 mod model;
+mod slow;
 mod store;
 mod watches;
 
