@@ -36,8 +36,6 @@ pub(crate) struct Checkpointer {
     wake: Option<SyncSender<()>>,
     broken: Arc<OnceLock<Arc<str>>>,
     full: Arc<AtomicBool>,
-    /// Held while the log is being moved.
-    moving: Arc<Mutex<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
