@@ -20,7 +20,16 @@ pub(crate) fn build(dir: &Path) -> Result<PathBuf> {
     let (source, program) = (dir.join("beacon.c"), dir.join("beacon"));
     std::fs::write(&source, SOURCE)?;
     let done = Command::new("cc")
-        .args(["-O2", "-static", "-nostdlib", "-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-s", "-o"])
+        .args([
+            "-O2",
+            "-static",
+            "-nostdlib",
+            "-ffreestanding",
+            "-fno-builtin",
+            "-fno-stack-protector",
+            "-s",
+            "-o",
+        ])
         .args([&program, &source])
         .output()
         .context("starting cc")?;
@@ -129,7 +138,10 @@ mod tests {
         }
         message.extend(b"tag\0 2026\0");
         let seen = read(&message).unwrap();
-        assert_eq!((seen.mono, seen.real, seen.pid, seen.tag.as_str(), seen.due.as_str()), (5, 6, 7, "tag", " 2026"));
+        assert_eq!(
+            (seen.mono, seen.real, seen.pid, seen.tag.as_str(), seen.due.as_str()),
+            (5, 6, 7, "tag", " 2026")
+        );
         assert_eq!(read(&message[..20]), None);
     }
 }

@@ -119,8 +119,11 @@ pub(crate) async fn contest(
                 }
                 Err(error) => return Err(error).with_context(|| format!("{row}, {}", outcome.name)),
             };
-            let told: Vec<String> =
-                round.values.iter().map(|(key, value)| format!("{key} {}", crate::report::short(*value))).collect();
+            let told: Vec<String> = round
+                .values
+                .iter()
+                .map(|(key, value)| format!("{key} {}", crate::report::short(*value)))
+                .collect();
             let busy = used.map_or("?".into(), |used| format!("{used:.2}"));
             progress(&format!(
                 "{row}: round {number}/{} {}: {} (others used {busy} cores)",

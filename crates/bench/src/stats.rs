@@ -88,7 +88,10 @@ mod tests {
     #[test]
     fn latencies_become_milliseconds_by_name() {
         let round = Round::latencies("a ", (1..=100).map(|n| n * 1_000_000).collect());
-        assert_eq!((round.values["a p50"], round.values["a p99"], round.values["a max"]), (50.0, 99.0, 100.0));
+        assert_eq!(
+            (round.values["a p50"], round.values["a p99"], round.values["a max"]),
+            (50.0, 99.0, 100.0)
+        );
         assert_eq!(round.samples, 100);
     }
 }

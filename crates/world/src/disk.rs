@@ -32,6 +32,12 @@ pub trait Disk: Send + Sync {
 
     /// Creates the directory with `mode`, its missing parents likewise. One that exists is given `mode`.
     fn create_dir(&self, directory: &Path, mode: u32) -> io::Result<()>;
+
+    /// Creates several directories, all in one parent that exists. It may cost one sync for all of them. After an error
+    /// some may be there.
+    fn create_dirs(&self, directories: &[PathBuf], mode: u32) -> io::Result<()> {
+        directories.iter().try_for_each(|directory| self.create_dir(directory, mode))
+    }
 }
 
 /// A file that grows at its end.
@@ -150,6 +156,20 @@ impl Disk for RealDisk {
         }
         fs::set_permissions(directory, Permissions::from_mode(mode))
     }
+
+    fn create_dirs(&self, directories: &[PathBuf], mode: u32) -> io::Result<()> {
+        let mut created = None;
+        for directory in directories {
+            match DirBuilder::new().mode(mode).create(directory) {
+                Ok(()) => created = Some(directory),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && directory.is_dir() => {}
+                Err(error) => return Err(error),
+            }
+            fs::set_permissions(directory, Permissions::from_mode(mode))?;
+        }
+        // All of their names are in the one parent.
+        created.map_or(Ok(()), |directory| sync_parent(directory))
+    }
 }
 
 impl RealDisk {
@@ -263,6 +283,20 @@ mod tests {
         log.sync().unwrap();
         assert_eq!(RealDisk.read(&path, 64).unwrap(), b"one\ntwo\n");
         assert_eq!(mode_of(&path), 0o600);
+    }
+
+    #[test]
+    fn several_directories_are_made_at_once_and_those_that_exist_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| directory.path().join(name));
+        RealDisk.create_dir(&a, 0o750).unwrap();
+        RealDisk.write_atomic(&a.join("f"), b"x", 0o600).unwrap();
+        RealDisk.create_dirs(&[a.clone(), b.clone()], 0o700).unwrap();
+        assert_eq!((mode_of(&a), mode_of(&b)), (0o700, 0o700));
+        assert_eq!(RealDisk.read(&a.join("f"), 9).unwrap(), b"x");
+        fs::write(directory.path().join("c"), "a file").unwrap();
+        let error = RealDisk.create_dirs(&[directory.path().join("c")], 0o700).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     }
 
     #[test]

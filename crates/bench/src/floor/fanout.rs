@@ -36,7 +36,11 @@ impl Identity {
     pub(crate) fn new() -> Result<Self> {
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new(["127.0.0.1".to_owned()])?.self_signed(&key)?;
-        Ok(Self { ca_pem: certificate.pem(), certificate: certificate.der().clone(), key: key.serialize_der() })
+        Ok(Self {
+            ca_pem: certificate.pem(),
+            certificate: certificate.der().clone(),
+            key: key.serialize_der(),
+        })
     }
 
     /// A server that shows it.
@@ -102,7 +106,11 @@ pub(crate) fn serve(dir: &Path) -> Result<()> {
     })
 }
 
-async fn connection(acceptor: TlsAcceptor, tcp: TcpStream, publish: broadcast::Sender<Utf8Bytes>) -> Result<()> {
+async fn connection(
+    acceptor: TlsAcceptor,
+    tcp: TcpStream,
+    publish: broadcast::Sender<Utf8Bytes>,
+) -> Result<()> {
     let mut publishes = false;
     #[allow(clippy::result_large_err, reason = "the library's own signature")]
     let path = |request: &Request, answer: Response| -> Result<Response, ErrorResponse> {

@@ -40,9 +40,8 @@ pub(crate) fn true_rate(threads: usize, seconds: f64) -> Result<Round> {
 /// From a kill to the next first instruction: a loop that waits for a process and starts the next.
 pub(crate) async fn supervise(beacon: &Path, dir: &Path, kills: usize) -> Result<Round> {
     let mut beacons = Beacons::listen(dir, "floor")?;
-    let start = |socket: &Path| -> Result<Child> {
-        Ok(quiet(beacon).arg(socket).args(["floor", "stay"]).spawn()?)
-    };
+    let start =
+        |socket: &Path| -> Result<Child> { Ok(quiet(beacon).arg(socket).args(["floor", "stay"]).spawn()?) };
     let mut child = start(&beacons.socket)?;
     beacons.next().await?;
     let mut latencies = Vec::new();

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use drover_client::{Backoff, Client, Message, WebSocketReceiver, WebSocketSender};
 use drover_wire::{
-    AgentMessage, Assembler, Body, DesiredAck, Frame, Hello, JoinRequest, JoinResponse, NodeFacts, Pong, Report,
-    ReportItem, SUBPROTOCOL, ServerMessage, WIRE_VERSION, join_path, session_path,
+    AgentMessage, Assembler, Body, DesiredAck, Frame, Hello, JoinRequest, JoinResponse, NodeFacts, Pong,
+    Report, ReportItem, SUBPROTOCOL, ServerMessage, WIRE_VERSION, join_path, session_path,
 };
 use drover_world::SystemEntropy;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -158,7 +158,11 @@ struct Session {
 }
 
 impl Session {
-    async fn hold(mut self, mut orders: mpsc::UnboundedReceiver<ReportItem>, gate: Arc<tokio::sync::Semaphore>) {
+    async fn hold(
+        mut self,
+        mut orders: mpsc::UnboundedReceiver<ReportItem>,
+        gate: Arc<tokio::sync::Semaphore>,
+    ) {
         let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY, Arc::new(SystemEntropy));
         let mut first = gate.acquire_owned().await.ok();
         loop {

@@ -14,7 +14,12 @@ use crate::stats::Round;
 pub(crate) type Client = Box<dyn FnMut(u64) -> BoxFuture<'static, Result<()>> + Send>;
 
 /// Runs clients for a while after a warm-up, and tells rate and latencies, named with this prefix.
-pub(crate) async fn run(prefix: &str, clients: Vec<Client>, warm: Duration, measured: Duration) -> Result<Round> {
+pub(crate) async fn run(
+    prefix: &str,
+    clients: Vec<Client>,
+    warm: Duration,
+    measured: Duration,
+) -> Result<Round> {
     let count = clients.len() as u64;
     let (counting, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let mut tasks = tokio::task::JoinSet::new();

@@ -24,7 +24,8 @@ const PUT: &str = "/etcdserverpb.KV/Put";
 const RANGE: &str = "/etcdserverpb.KV/Range";
 const WATCH: &str = "/etcdserverpb.Watch/Watch";
 const WARM: Duration = Duration::from_millis(500);
-const WRITERS: usize = 8;
+/// Writers where watches are flooded, and where a store is filled.
+const WRITERS: usize = 64;
 
 pub(crate) struct Etcd(pub(super) Installed);
 
@@ -85,7 +86,12 @@ impl Etcd {
     }
 
     /// Changes and their watchers.
-    pub(crate) async fn watches(&self, bench: &Bench, count: usize, (paced, flood): (Duration, Duration)) -> Result<Round> {
+    pub(crate) async fn watches(
+        &self,
+        bench: &Bench,
+        count: usize,
+        (paced, flood): (Duration, Duration),
+    ) -> Result<Round> {
         let (_folder, dir) = Self::folder(bench)?;
         let etcd = self.start(&dir).await?;
         let deliveries = std::sync::Arc::new(Deliveries::default());

@@ -85,7 +85,10 @@ impl Apt {
 pub(crate) fn npm(dir: &Path, package: &str) -> Result<Installed> {
     let root = dir.join("npm");
     std::fs::create_dir_all(&root)?;
-    run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--prefix"]).arg(&root).arg(package))?;
+    run(Command::new("npm")
+        .args(["install", "--no-audit", "--no-fund", "--prefix"])
+        .arg(&root)
+        .arg(package))?;
     let about = std::fs::read_to_string(root.join(format!("node_modules/{package}/package.json")))?;
     let about: serde_json::Value = serde_json::from_str(&about)?;
     Ok(Installed { root, version: format!("{} (npm)", about["version"].as_str().unwrap_or("?")) })

@@ -52,9 +52,10 @@ impl Peers {
         let mut peers = Self::none();
         let apt = install::Apt::new(dir);
         let mut get = |package: &str, shown: &str| {
-            let got = apt.as_ref().map_err(|error| format!("{error:#}")).and_then(|apt| {
-                apt.get(package).map_err(|error| format!("{error:#}"))
-            });
+            let got = apt
+                .as_ref()
+                .map_err(|error| format!("{error:#}"))
+                .and_then(|apt| apt.get(package).map_err(|error| format!("{error:#}")));
             let said = match &got {
                 Ok(installed) => installed.version.clone(),
                 Err(why) => format!("absent: {why}"),
@@ -82,7 +83,10 @@ impl Peers {
             ("runit", runit.map(|it| Box::new(runit::Runit(it)) as Box<dyn Supervisor>)),
             ("s6", s6.map(|it| Box::new(s6::S6(it)) as Box<dyn Supervisor>)),
             ("pm2", npm.map(|it| Box::new(pm2::Pm2(it)) as Box<dyn Supervisor>)),
-            ("supervisord", supervisord.map(|it| Box::new(supervisord::Supervisord(it)) as Box<dyn Supervisor>)),
+            (
+                "supervisord",
+                supervisord.map(|it| Box::new(supervisord::Supervisord(it)) as Box<dyn Supervisor>),
+            ),
         ];
         peers
     }

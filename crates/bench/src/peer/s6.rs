@@ -14,8 +14,15 @@ pub(super) struct S6(pub(super) Installed);
 impl Supervisor for S6 {
     fn start(&self, dir: &Path, processes: &[Process]) -> Result<Running> {
         service_folders(dir, processes)?;
-        let mut command = self.0.command("s6-svscan")?;
-        command.arg(dir);
+        // It knows its supervise program by its path in /usr/bin: it is shown one, in a mount namespace of its own.
+        let mut command = Command::new("unshare");
+        self.0.environment(&mut command);
+        command
+            .args(["-m", "sh", "-ec"])
+            .arg("mount -t overlay overlay -o lowerdir=\"$1\":/usr/bin /usr/bin; exec s6-svscan \"$2\"")
+            .arg("sh")
+            .arg(self.0.root.join("usr/bin"))
+            .arg(dir);
         Running::start(&mut command, &dir.with_extension("log"))
     }
 

@@ -29,6 +29,6 @@ pub(crate) fn binary(given: Option<&Path>) -> Result<PathBuf> {
     built
         .filter(|message| message["target"]["name"] == "drover")
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .last()
+        .next_back()
         .context("cargo built no binary named drover")
 }

@@ -64,7 +64,13 @@ mod tests {
     use crate::stats::Round;
 
     fn outcome(part: Part, name: &str, value: f64) -> Outcome {
-        Outcome { part, name: name.into(), rounds: vec![Round::one("v", value, 1)], foreign: None, absent: None }
+        Outcome {
+            part,
+            name: name.into(),
+            rounds: vec![Round::one("v", value, 1)],
+            foreign: None,
+            absent: None,
+        }
     }
 
     #[test]

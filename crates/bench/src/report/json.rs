@@ -55,7 +55,10 @@ mod tests {
         let row = Row::of("P2", "start", Unit::Millis, (&outcomes, "v")).goal(Goal::AtMost(5.0));
         let value = document(&Conditions::default(), &[row]);
         let row = &value["rows"][0];
-        assert_eq!((&row["id"], &row["unit"], &row["entries"][0]["median"]), (&json!("P2"), &json!("ms"), &json!(4.0)));
+        assert_eq!(
+            (&row["id"], &row["unit"], &row["entries"][0]["median"]),
+            (&json!("P2"), &json!("ms"), &json!(4.0))
+        );
         assert_eq!((&row["entries"][0]["samples"], &row["goals"][0]["holds"]), (&json!(8), &json!(true)));
     }
 }

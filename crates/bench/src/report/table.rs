@@ -89,9 +89,14 @@ mod tests {
 
     #[test]
     fn numbers_are_as_long_as_they_are_worth() {
-        for (value, want) in
-            [(0.0, "0"), (0.125, "0.12"), (12.34, "12.3"), (123.4, "123"), (15_000.0, "15.0k"), (4.1e6, "4.10M")]
-        {
+        for (value, want) in [
+            (0.0, "0"),
+            (0.125, "0.12"),
+            (12.34, "12.3"),
+            (123.4, "123"),
+            (15_000.0, "15.0k"),
+            (4.1e6, "4.10M"),
+        ] {
             assert_eq!(short(value), want);
         }
     }
@@ -110,7 +115,8 @@ mod tests {
             outcome(Part::Floor, "spawn", 5.0, None),
             outcome(Part::Peer, "pm2", 0.0, Some("npm is not here")),
         ];
-        let row = Row::of("P4", "restart", Unit::Millis, (&outcomes, "v")).goal(Goal::AtMost(5.0)).class("TLS");
+        let row =
+            Row::of("P4", "restart", Unit::Millis, (&outcomes, "v")).goal(Goal::AtMost(5.0)).class("TLS");
         let text = print(&[row]);
         assert!(text.contains("P4    restart  [TLS]"), "{text}");
         assert!(text.contains("0.50!") && text.contains("ours is 2.00 x as much"), "{text}");

@@ -54,8 +54,15 @@ pub(crate) async fn take(bench: &Bench) -> Result<Vec<Row>> {
         )
         .await?;
     let what = format!("SIGKILL and restart under {agents} agents: all resynced after the start");
-    rows.push(Row::of("P12", &what, Unit::Millis, (&outcomes, "resynced")).class("TLS").goal(Goal::AtMost(2000.0)));
-    rows.push(Row::of("P12", "the same, all that was to be reported is stored", Unit::Millis, (&outcomes, "stored")));
+    rows.push(
+        Row::of("P12", &what, Unit::Millis, (&outcomes, "resynced")).class("TLS").goal(Goal::AtMost(2000.0)),
+    );
+    rows.push(Row::of(
+        "P12",
+        "the same, all that was to be reported is stored",
+        Unit::Millis,
+        (&outcomes, "stored"),
+    ));
     rows.push(
         Row::of("P12", "the same, reports lost", Unit::Count, (&outcomes, "lost")).goal(Goal::AtMost(0.0)),
     );
@@ -87,7 +94,8 @@ async fn restart(bench: &Bench, agents: usize) -> Result<Round> {
     let mut fleet = Fleet::open(&server.api, agents).await?;
     let everywhere = timer("everywhere", json!({"cron": "0 0 1 1 *"}), &["/bin/true"]);
     create_all(&server.api, TIMERS, std::iter::once(everywhere), 1).await?;
-    wait::until("an Assignment per node", || async { Ok(server.count(ASSIGNMENTS).await? >= agents as u64) }).await?;
+    wait::until("an Assignment per node", || async { Ok(server.count(ASSIGNMENTS).await? >= agents as u64) })
+        .await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     fleet.forget();
     server.kill();
@@ -116,7 +124,9 @@ async fn restart(bench: &Bench, agents: usize) -> Result<Round> {
     let events: Vec<Value> = server.api.client.list(EVENTS, &ListOptions::default()).await?.items;
     let kept = events
         .iter()
-        .filter(|event| event["metadata"]["name"].as_str().is_some_and(|name| name.starts_with("while-away-")))
+        .filter(|event| {
+            event["metadata"]["name"].as_str().is_some_and(|name| name.starts_with("while-away-"))
+        })
         .count();
     drop(fleet);
     server.stop()?;

@@ -39,7 +39,8 @@ pub(crate) async fn take(bench: &Bench) -> Result<Vec<Row>> {
     contestants.extend(bench.peers.supervisors(move |peer| supervision::kills(bench, peer)));
     let outcomes = bench.contest("P4", contestants).await?;
     let row = |key, what, goal: Option<f64>| {
-        let row = Row::of("P4", what, Unit::Millis, (&outcomes, key)).class("claimed on disk before it runs; peers record nothing");
+        let row = Row::of("P4", what, Unit::Millis, (&outcomes, key))
+            .class("claimed on disk before it runs; peers record nothing");
         goal.into_iter().fold(row, |row, goal| row.goal(Goal::AtMost(goal)))
     };
     Ok(vec![

@@ -18,11 +18,11 @@ const PROCESSES: usize = 100;
 const MIB: f64 = (1 << 20) as f64;
 
 pub(crate) async fn take(bench: &Bench) -> Result<Vec<Row>> {
-    let mut contestants = vec![
-        Contestant::new(Part::Ours, "drover agent, and a keeper each", move || ours(bench)),
-    ];
-    contestants
-        .extend(bench.peers.supervisors(move |peer| supervision::memory(bench, peer, bench.samples(PROCESSES))));
+    let mut contestants =
+        vec![Contestant::new(Part::Ours, "drover agent, and a keeper each", move || ours(bench))];
+    contestants.extend(
+        bench.peers.supervisors(move |peer| supervision::memory(bench, peer, bench.samples(PROCESSES))),
+    );
     let outcomes = bench.contest("P7", contestants).await?;
     Ok(vec![
         Row::of("P7", "the supervisor, idle: RSS", Unit::Mebibytes, (&outcomes, "idle"))
@@ -39,7 +39,7 @@ async fn ours(bench: &Bench) -> Result<Round> {
     let folder = bench.folder()?;
     let server = bench.server(&folder).await?;
     let agent = Agent::start(&bench.drover, &server, "node", folder.path()).await?;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
     let (idle, idle_pss) = (rss(agent.pid())?, pss(agent.pid())?);
     let mut beacons = Beacons::listen(folder.path(), "b")?;
     let count = bench.samples(PROCESSES);

@@ -24,7 +24,8 @@ pub(crate) async fn take(bench: &Bench) -> Result<Vec<Row>> {
     contestants.extend(bench.peers.buses(move |bus| message_bus::memory(bench, bus, bench.samples(AGENTS))));
     let outcomes = bench.contest("P8", contestants).await?;
     Ok(vec![
-        Row::of("P8", "the server, idle and empty: RSS", Unit::Mebibytes, (&outcomes, "idle")).goal(Goal::AtMost(25.0)),
+        Row::of("P8", "the server, idle and empty: RSS", Unit::Mebibytes, (&outcomes, "idle"))
+            .goal(Goal::AtMost(25.0)),
         Row::of("P8", "1,000 objects of 1 KiB add, RSS", Unit::Mebibytes, (&outcomes, "objects"))
             .goal(Goal::AtMost(2.5)),
         Row::of("P8", "each connected idle agent adds, RSS", Unit::Kibibytes, (&outcomes, "agent"))
@@ -36,7 +37,7 @@ pub(crate) async fn take(bench: &Bench) -> Result<Vec<Row>> {
 async fn ours(bench: &Bench) -> Result<Round> {
     let folder = bench.folder()?;
     let server = bench.server(&folder).await?;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
     let idle = rss(server.pid())?;
     let count = bench.samples(OBJECTS);
     let maps = (0..count).map(|number| config_map(&format!("c{number}"), ""));
@@ -46,7 +47,7 @@ async fn ours(bench: &Bench) -> Result<Round> {
     server.stop()?;
     let folder = bench.folder()?;
     let server = bench.server(&folder).await?;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
     let before = rss(server.pid())?;
     let agents = bench.samples(AGENTS);
     let fleet = Fleet::open(&server.api, agents).await?;

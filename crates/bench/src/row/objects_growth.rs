@@ -69,7 +69,12 @@ fn name(number: usize) -> String {
     format!("c{number:07}")
 }
 
-async fn operations(server: &Server, size: usize, samples: usize, (round, memory): (usize, f64)) -> Result<Round> {
+async fn operations(
+    server: &Server,
+    size: usize,
+    samples: usize,
+    (round, memory): (usize, f64),
+) -> Result<Round> {
     let mut connection = server.api.connect().await?;
     let mut result = Round::default();
     let mut median = |key: &str, latencies: Vec<u64>| {

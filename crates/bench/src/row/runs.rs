@@ -32,15 +32,22 @@ pub(crate) async fn take(bench: &Bench) -> Result<Vec<Row>> {
                     round.set("stored", round.values["rate"]);
                     Ok(round)
                 }),
-                Contestant::blocking(Part::Floor, "the same, two threads", move || floor::spawn::true_rate(2, seconds)),
+                Contestant::blocking(Part::Floor, "the same, two threads", move || {
+                    floor::spawn::true_rate(2, seconds)
+                }),
             ],
         )
         .await?;
     let class = "claim, start, output and exit code each on disk";
     Ok(vec![
-        Row::of("P5", "runs of /bin/true on one agent: first start to last exit", Unit::PerSecond, (&outcomes, "rate"))
-            .class(class)
-            .goal(Goal::TimesFloor(0.5)),
+        Row::of(
+            "P5",
+            "runs of /bin/true on one agent: first start to last exit",
+            Unit::PerSecond,
+            (&outcomes, "rate"),
+        )
+        .class(class)
+        .goal(Goal::TimesFloor(0.5)),
         Row::of("P5", "the same, until all Runs are at the server", Unit::PerSecond, (&outcomes, "stored"))
             .class("synced by the server, too; TLS"),
     ])
@@ -57,7 +64,8 @@ async fn ours(bench: &Bench, count: usize) -> Result<Round> {
         task
     });
     create_all(&server.api, TASKS, tasks, 4).await?;
-    wait::until("every Task's Assignment", || async { Ok(server.count(ASSIGNMENTS).await? >= count as u64) }).await?;
+    wait::until("every Task's Assignment", || async { Ok(server.count(ASSIGNMENTS).await? >= count as u64) })
+        .await?;
     let mut watch = server.api.client.watch(RUNS, &WatchOptions::default()).await?;
     let agent = Agent::start(&bench.drover, &server, "node", folder.path()).await?;
     let mut runs = BTreeMap::new();

@@ -42,10 +42,12 @@ pub(crate) async fn take(bench: &Bench) -> Result<Vec<Row>> {
             Ok(round)
         }),
     ];
-    contestants.extend(bench.peers.supervisors(move |peer| supervision::starts(bench, peer, bench.samples(20))));
+    contestants
+        .extend(bench.peers.supervisors(move |peer| supervision::starts(bench, peer, bench.samples(20))));
     let outcomes = bench.contest("P2", contestants).await?;
     let row = |key, what, goal: Option<f64>| {
-        let row = Row::of("P2", what, Unit::Millis, (&outcomes, key)).class("synced, TLS; peers local, not recorded");
+        let row = Row::of("P2", what, Unit::Millis, (&outcomes, key))
+            .class("synced, TLS; peers local, not recorded");
         goal.into_iter().fold(row, |row, goal| row.goal(Goal::AtMost(goal)))
     };
     Ok(vec![
@@ -81,7 +83,10 @@ async fn starts(bench: &Bench, samples: usize) -> Result<Round> {
     for number in 0..samples {
         let name = format!("c{number}");
         let file = folder.path().join("task.yaml");
-        std::fs::write(&file, task(&name, &beacon(&bench.beacon, &beacons.socket, &name, false)).to_string())?;
+        std::fs::write(
+            &file,
+            task(&name, &beacon(&bench.beacon, &beacons.socket, &name, false)).to_string(),
+        )?;
         let (exit, begun) = apply(bench, &server, &file)?;
         let seen = beacons.tagged(&name).await?;
         by_cli.push(seen.mono.saturating_sub(begun));

@@ -42,7 +42,8 @@ pub(crate) async fn take(bench: &Bench) -> Result<Vec<Row>> {
             ],
         )
         .await?;
-    let late = |outcomes: &[_], key, what: &str| Row::of("P6", what, Unit::Millis, (outcomes, key)).class(class);
+    let late =
+        |outcomes: &[_], key, what: &str| Row::of("P6", what, Unit::Millis, (outcomes, key)).class(class);
     rows.push(late(&outcomes, "p50", "one timer: lateness of the first instruction, p50"));
     rows.push(late(&outcomes, "p99", "the same, p99").goal(Goal::AtMost(5.0)));
     let outcomes = bench
@@ -76,7 +77,8 @@ pub(crate) async fn take(bench: &Bench) -> Result<Vec<Row>> {
     rows.push(late(&outcomes, "p50", "1,000 one-second timers, p50"));
     rows.push(late(&outcomes, "p99", "1,000 one-second timers, p99").goal(Goal::AtMost(10.0)));
     rows.push(
-        Row::of("P6", "1,000 one-second timers: processes started", Unit::PerSecond, (&outcomes, "rate")).class(class),
+        Row::of("P6", "1,000 one-second timers: processes started", Unit::PerSecond, (&outcomes, "rate"))
+            .class(class),
     );
     let outcomes = bench
         .contest("P6, 10,000 armed", vec![Contestant::new(Part::Ours, "drover agent", move || armed(bench))])
@@ -86,8 +88,13 @@ pub(crate) async fn take(bench: &Bench) -> Result<Vec<Row>> {
             .goal(Goal::AtMost(5.0)),
     );
     rows.push(
-        Row::of("P6", "10,000 armed timers: the agent's processor time", Unit::CorePercent, (&outcomes, "cpu"))
-            .goal(Goal::AtMost(1.0)),
+        Row::of(
+            "P6",
+            "10,000 armed timers: the agent's processor time",
+            Unit::CorePercent,
+            (&outcomes, "cpu"),
+        )
+        .goal(Goal::AtMost(1.0)),
     );
     Ok(rows)
 }
@@ -162,7 +169,8 @@ async fn armed(bench: &Bench) -> Result<Round> {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = rss(agent.pid())?;
     let count = bench.samples(ARMED);
-    let objects = (0..count).map(|number| timer(&format!("t{number}"), json!({"cron": "0 0 1 1 *"}), &["/bin/true"]));
+    let objects =
+        (0..count).map(|number| timer(&format!("t{number}"), json!({"cron": "0 0 1 1 *"}), &["/bin/true"]));
     create_all(&server.api, TIMERS, objects, 4).await?;
     assigned(&server, count).await?;
     idle(&agent).await?;
@@ -178,7 +186,8 @@ async fn armed(bench: &Bench) -> Result<Round> {
 }
 
 async fn assigned(server: &Server, count: usize) -> Result<()> {
-    wait::until("every Timer's Assignment", || async { Ok(server.count(ASSIGNMENTS).await? >= count as u64) }).await
+    wait::until("every Timer's Assignment", || async { Ok(server.count(ASSIGNMENTS).await? >= count as u64) })
+        .await
 }
 
 /// The agent has taken them in when it does nothing any more.

@@ -24,7 +24,7 @@ const PACE: Duration = Duration::from_millis(10);
 /// Changes on their way at once where it is measured how many there can be.
 const UNDER_WAY: u64 = 64;
 /// Writers then.
-const WRITERS: usize = 8;
+const WRITERS: usize = 64;
 /// Padding that makes the bare fan-out's message as long as an event.
 const EVENT_BYTES: usize = 420;
 
@@ -33,7 +33,9 @@ pub(crate) async fn take(bench: &Bench) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for count in [100, 1000] {
         let mut contestants = vec![
-            Contestant::new(Part::Ours, "drover, a ConfigMap replaced", move || ours(bench, count, (paced, flood))),
+            Contestant::new(Part::Ours, "drover, a ConfigMap replaced", move || {
+                ours(bench, count, (paced, flood))
+            }),
             Contestant::new(Part::Floor, "bare fan-out, TLS WebSocket, not stored", move || {
                 bare(bench, count, (paced, flood))
             }),
