@@ -118,6 +118,13 @@ pub(crate) fn rss(pid: i32) -> Result<u64> {
     kib(&status, "VmRSS:").context("a process without VmRSS")
 }
 
+/// Resident memory of a process that is of no file, in bytes: what grows with what it holds. Pages of its own program come
+/// and go with what it does, and belong to nothing that it was given.
+pub(crate) fn anonymous(pid: i32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    kib(&status, "RssAnon:").context("a process without RssAnon")
+}
+
 /// What a process takes of memory that nobody shares, and its part of what is shared, in bytes.
 pub(crate) fn pss(pid: i32) -> Result<u64> {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;

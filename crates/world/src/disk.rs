@@ -30,6 +30,12 @@ pub trait Disk: Send + Sync {
     /// Removes a directory and all that is in it. A missing one is fine.
     fn remove_tree(&self, directory: &Path) -> io::Result<()>;
 
+    /// Removes a directory and all that is in it, without waiting for the disk: after a crash of the host it may be
+    /// there again. For what nothing refers to any more.
+    fn discard_tree(&self, directory: &Path) -> io::Result<()> {
+        self.remove_tree(directory)
+    }
+
     /// Creates the directory with `mode`, its missing parents likewise. One that exists is given `mode`.
     fn create_dir(&self, directory: &Path, mode: u32) -> io::Result<()>;
 
@@ -146,6 +152,13 @@ impl Disk for RealDisk {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
             Ok(()) => sync_parent(directory),
+        }
+    }
+
+    fn discard_tree(&self, directory: &Path) -> io::Result<()> {
+        match fs::remove_dir_all(directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            done => done,
         }
     }
 
@@ -309,6 +322,9 @@ mod tests {
         RealDisk.write_atomic(&nested.join("f"), b"x", 0o600).unwrap();
         RealDisk.remove_tree(&directory.path().join("a")).unwrap();
         RealDisk.remove_tree(&directory.path().join("a")).unwrap();
+        RealDisk.create_dir(&nested, 0o700).unwrap();
+        RealDisk.discard_tree(&directory.path().join("a")).unwrap();
+        RealDisk.discard_tree(&directory.path().join("a")).unwrap();
         RealDisk.remove(&directory.path().join("gone")).unwrap();
         assert!(RealDisk.list(directory.path()).unwrap().is_empty());
     }

@@ -15,7 +15,7 @@ use crate::bench::Bench;
 use crate::clock;
 use crate::load::closed_loop;
 use crate::load::watchers::{Deliveries, mark};
-use crate::processes::{Running, rss};
+use crate::processes::{Running, anonymous, rss};
 use crate::product::objects::value;
 use crate::row::watches::{Gate, pace};
 use crate::stats::Round;
@@ -162,11 +162,12 @@ impl Etcd {
         let etcd = self.start(&dir).await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
         let idle = rss(etcd.process.pid())? as f64 / f64::from(1 << 20);
+        let before = anonymous(etcd.process.pid())? as f64 / f64::from(1 << 20);
         load(etcd.port, objects).await?;
         tokio::time::sleep(Duration::from_secs(3)).await;
-        let loaded = rss(etcd.process.pid())? as f64 / f64::from(1 << 20);
+        let loaded = anonymous(etcd.process.pid())? as f64 / f64::from(1 << 20);
         let mut round = Round::one("idle", idle, 1);
-        round.set("objects", (loaded - idle) / (objects as f64 / 1000.0));
+        round.set("objects", (loaded - before) / (objects as f64 / 1000.0));
         Ok(round)
     }
 

@@ -13,7 +13,7 @@ use super::free_port;
 use crate::bench::Bench;
 use crate::clock;
 use crate::load::watchers::{Deliveries, mark, stamp};
-use crate::processes::{Running, rss};
+use crate::processes::{Running, anonymous, rss};
 use crate::row::watches::{Gate, pace};
 use crate::stats::Round;
 
@@ -108,15 +108,15 @@ pub(crate) fn memory<'a>(bench: &'a Bench, bus: &'a dyn MessageBus, connections:
         let port = free_port()?;
         let process = started(bus, folder.path(), port).await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let idle = rss(process.pid())?;
+        let (idle, before) = (rss(process.pid())?, anonymous(process.pid())?);
         let mut open_ones = Vec::new();
         for _ in 0..connections {
             open_ones.push(open(port, bus.greet()).await?);
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let loaded = rss(process.pid())?;
+        let loaded = anonymous(process.pid())?;
         let mut round = Round::one("idle", idle as f64 / f64::from(1 << 20), 1);
-        round.set("agent", loaded.saturating_sub(idle) as f64 / 1024.0 / connections as f64);
+        round.set("agent", loaded.saturating_sub(before) as f64 / 1024.0 / connections as f64);
         Ok(round)
     })
 }

@@ -11,7 +11,7 @@ use crate::bench::Bench;
 use crate::clock;
 use crate::contest::{Contestant, Part};
 use crate::load::agents::{Fleet, What, event};
-use crate::processes::{cpu_seconds, rss};
+use crate::processes::{anonymous, cpu_seconds};
 use crate::product::objects::{TASKS, task};
 use crate::report::{Goal, Row, Unit, short};
 use crate::stats::Round;
@@ -28,7 +28,7 @@ pub(crate) async fn take(bench: &Bench) -> Result<Vec<Row>> {
         let operations = [
             ("report", "a report acknowledged, p50", Unit::Millis, true),
             ("desired", "a Task for one node, write to its agent, p50", Unit::Millis, true),
-            ("memory", "RSS per agent", Unit::Kibibytes, true),
+            ("memory", "anonymous memory per agent", Unit::Kibibytes, true),
             ("cpu", "idle: the server's processor time", Unit::CorePercent, false),
         ];
         for (index, (key, what, unit, flat)) in operations.into_iter().enumerate() {
@@ -50,10 +50,10 @@ async fn fleet(bench: &Bench, size: usize) -> Result<Round> {
     let folder = bench.folder()?;
     let server = bench.server(&folder).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let before = rss(server.pid())?;
+    let before = anonymous(server.pid())?;
     let mut fleet = Fleet::open(&server.api, size).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let memory = rss(server.pid())?.saturating_sub(before) as f64 / size as f64 / 1024.0;
+    let memory = anonymous(server.pid())?.saturating_sub(before) as f64 / size as f64 / 1024.0;
     let (seconds, cpu) = (bench.lasting(10.0), cpu_seconds(server.pid())?);
     tokio::time::sleep(seconds).await;
     let idle = (cpu_seconds(server.pid())? - cpu) / seconds.as_secs_f64() * 100.0;

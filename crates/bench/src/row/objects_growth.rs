@@ -9,7 +9,7 @@ use http::Method;
 use crate::bench::Bench;
 use crate::clock;
 use crate::contest::{Contestant, Part};
-use crate::processes::rss;
+use crate::processes::anonymous;
 use crate::product::objects::{CONFIG_MAPS, config_map, create_all};
 use crate::product::server::Server;
 use crate::report::{Goal, Row, Unit, short};
@@ -26,7 +26,7 @@ pub(crate) async fn take(bench: &Bench) -> Result<Vec<Row>> {
     };
     let folder = bench.folder()?;
     let server = bench.server(&folder).await?;
-    let idle = rss(server.pid())?;
+    let idle = anonymous(server.pid())?;
     let (mut rows, mut there) = (Vec::new(), 0);
     let mut first: Vec<f64> = Vec::new();
     for &size in sizes {
@@ -35,7 +35,7 @@ pub(crate) async fn take(bench: &Bench) -> Result<Vec<Row>> {
         there = size;
         // What the load left to be done in the background is no part of it.
         tokio::time::sleep(Duration::from_secs(3)).await;
-        let memory = rss(server.pid())?.saturating_sub(idle) as f64 / size as f64 / 1024.0;
+        let memory = anonymous(server.pid())?.saturating_sub(idle) as f64 / size as f64 / 1024.0;
         let samples = bench.samples(500);
         let server = &server;
         let round = std::cell::Cell::new(0);
@@ -48,7 +48,7 @@ pub(crate) async fn take(bench: &Bench) -> Result<Vec<Row>> {
             ("create", "create, one client, p50", Unit::Millis),
             ("get", "get, p50", Unit::Millis),
             ("page", "list of a page of 500, p50", Unit::Millis),
-            ("memory", "RSS per object of 1 KiB", Unit::Kibibytes),
+            ("memory", "anonymous memory per object of 1 KiB", Unit::Kibibytes),
         ];
         for (index, (key, what, unit)) in operations.into_iter().enumerate() {
             let mut row =
