@@ -2,10 +2,10 @@
 
 use axum::body::Body;
 use axum::extract::WebSocketUpgrade;
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{SinkExt as _, stream};
 use http::{HeaderValue, header};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -77,6 +77,28 @@ pub(crate) fn over_websocket(
 /// Nothing long comes from a client; and there may be thousands of them.
 const READ_BUFFER: usize = 4096;
 
+/// Lines that are told with one flush, at most: a TLS record and a system call for many small ones, and a bound on what
+/// a slow client makes the server keep.
+const TOGETHER: usize = 16 << 10;
+
+/// Sends a line, and with it what waits behind it.
+async fn tell(
+    socket: &mut WebSocket,
+    first: Utf8Bytes,
+    lines: &mut mpsc::Receiver<Bytes>,
+) -> Result<(), axum::Error> {
+    let mut bytes = first.len();
+    socket.feed(Message::Text(first)).await?;
+    while bytes < TOGETHER
+        && let Ok(line) = lines.try_recv()
+    {
+        let Ok(text) = Utf8Bytes::try_from(line) else { break };
+        bytes += text.len();
+        socket.feed(Message::Text(text)).await?;
+    }
+    socket.flush().await
+}
+
 async fn pump(mut socket: WebSocket, mut lines: mpsc::Receiver<Bytes>) {
     loop {
         tokio::select! {
@@ -88,9 +110,9 @@ async fn pump(mut socket: WebSocket, mut lines: mpsc::Receiver<Bytes>) {
             },
             line = lines.recv() => {
                 // JSON is UTF-8, so the conversion only states that.
-                let text = line.and_then(|line| axum::extract::ws::Utf8Bytes::try_from(line).ok());
+                let text = line.and_then(|line| Utf8Bytes::try_from(line).ok());
                 let Some(text) = text else { break };
-                if socket.send(Message::Text(text)).await.is_err() {
+                if tell(&mut socket, text, &mut lines).await.is_err() {
                     return;
                 }
             }

@@ -1,17 +1,22 @@
 //! Claims move on: queued ones to waiting, due retries to waiting, admitted ones to their keepers.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use drover_plan::node::Now;
 use drover_plan::node::run::Ended;
 use drover_spawn::state::FailedToStart;
-use drover_spawn::{Clocks, RunState, SpawnError};
+use drover_spawn::{Clocks, RunSpec, RunState, SpawnError};
 
 use crate::agent::Agent;
+use crate::host::Watch;
 use crate::launch::{self, LaunchError};
 use crate::ledger::{CauseKey, Change, Claim, Stage};
 use crate::unwritable::is_unwritable;
+
+/// Keepers started in one round of the loop.
+const LAUNCHES: usize = 64;
 
 impl Agent {
     /// Moves on what can; the boot time at which the next retry is due.
@@ -78,59 +83,87 @@ impl Agent {
         !self.lost && self.desired.get(&claim.assignment_uid).is_none_or(|held| self.lease(held, now).holds())
     }
 
-    /// Gives an admitted claim to a keeper. All that was decided is on disk.
-    pub(crate) fn launch(&mut self, run_uid: &str, now: Now) {
-        let Some(claim) = self.journal.ledger().claims.get(run_uid).cloned() else { return };
+    /// Gives admitted claims to keepers, a bounded number of them: between two rounds the loop hears what else there
+    /// is, such as the server's pings. False when the host refuses some for now, which are to be tried again. All that
+    /// was decided is on disk.
+    pub(crate) fn launch(&mut self, now: Now) -> bool {
         if self.lost {
-            // Whether it may run here still, and until when, is not known.
-            self.to_spawn.insert(run_uid.to_owned());
-            return;
+            // Whether they may run here still, and until when, is not known.
+            return false;
         }
+        let later = self.to_spawn.iter().nth(LAUNCHES).cloned();
+        let later = later.map(|first| self.to_spawn.split_off(&first)).unwrap_or_default();
+        let batch = std::mem::replace(&mut self.to_spawn, later);
+        let ready: Vec<(Claim, RunSpec)> =
+            batch.iter().filter_map(|run_uid| self.prepare(run_uid, now)).collect();
+        let dirs: Vec<PathBuf> = ready.iter().map(|(claim, _)| self.run_dir(&claim.run_uid)).collect();
+        // One sync for the names of all of them; what spoils it for one is not to spoil it for the others.
+        let all = self.disk.create_dirs(&dirs, 0o700).is_ok();
+        let mut taken = true;
+        for ((claim, spec), dir) in ready.into_iter().zip(&dirs) {
+            let made = if all { Ok(()) } else { self.disk.create_dir(dir, 0o700) };
+            let started = match made {
+                Ok(()) => self.host.start(dir, spec),
+                Err(error) => Err(SpawnError::Io("run directory", error)),
+            };
+            taken &= self.launched(&claim, started, now);
+        }
+        taken
+    }
+
+    /// What a claim's keeper is to be told; none where there is to be none.
+    fn prepare(&mut self, run_uid: &str, now: Now) -> Option<(Claim, RunSpec)> {
+        let claim = self.journal.ledger().claims.get(run_uid).cloned()?;
         if let Some(cause) = claim.stop {
-            return self.skip(&claim, cause.reason(), "it was not wanted any more before it started");
+            self.skip(&claim, cause.reason(), "it was not wanted any more before it started");
+            return None;
         }
         if too_late(&claim, now) {
-            return self.skip(&claim, "StartingDeadline", "it could not start within its starting deadline");
+            self.skip(&claim, "StartingDeadline", "it could not start within its starting deadline");
+            return None;
         }
-        let spec = match launch::run_spec(&claim, &self.config, &self.materials, &*self.host) {
+        match launch::run_spec(&claim, &self.config, &self.materials, &*self.host) {
             Ok(mut spec) => {
                 spec.leash = self.leash(&claim);
-                spec
+                return Some((claim, spec));
             }
             Err(LaunchError::ConfigMissing(missing)) => {
                 let message = missing.to_string();
                 self.config_missing(&claim, &message);
-                return self.skip(&claim, "ConfigMissing", &message);
+                self.skip(&claim, "ConfigMissing", &message);
             }
-            Err(error) => return self.cannot_start(&claim, error.to_string(), now),
-        };
-        let dir = self.run_dir(run_uid);
-        let started = match self.disk.create_dir(&dir, 0o700) {
-            Ok(()) => self.host.start(&dir, spec),
-            Err(error) => Err(SpawnError::Io("run directory", error)),
-        };
+            Err(error) => self.cannot_start(&claim, error.to_string(), now),
+        }
+        None
+    }
+
+    /// False when it is to be tried again.
+    fn launched(&mut self, claim: &Claim, started: Result<Vec<Watch>, SpawnError>, now: Now) -> bool {
+        let run_uid = &claim.run_uid;
         match started {
             Ok(watches) => {
-                self.spawned.insert(run_uid.to_owned());
+                self.spawned.insert(run_uid.clone());
                 for watch in watches {
                     self.notify(run_uid, watch);
                 }
             }
             // It was started after all, by an agent that did not live to see it.
             Err(SpawnError::KeeperAlive | SpawnError::AlreadyRan(_)) => {
-                self.touched.insert(run_uid.to_owned());
+                self.touched.insert(run_uid.clone());
                 self.watch_again(run_uid);
             }
             // It says nothing about the run: the claim stands, and is tried again.
             Err(SpawnError::Io(what, error)) if is_unwritable(&error) => {
                 tracing::error!(run = run_uid, %error, "a run cannot be started for now: {what}");
-                self.to_spawn.insert(run_uid.to_owned());
+                self.to_spawn.insert(run_uid.clone());
+                return false;
             }
             Err(error) => {
                 let source = std::error::Error::source(&error).map_or_else(String::new, ToString::to_string);
-                self.cannot_start(&claim, format!("{error}: {source}"), now);
+                self.cannot_start(claim, format!("{error}: {source}"), now);
             }
         }
+        true
     }
 
     fn cannot_start(&mut self, claim: &Claim, reason: String, now: Now) {

@@ -32,6 +32,15 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// How soon what the disk or the host refused is tried again.
 pub(crate) const RETRY: Duration = Duration::from_secs(5);
 
+/// Sleeps. Where there is nothing to wait for, what else shares the thread has a turn all the same.
+async fn pause(wait: Duration) {
+    if wait.is_zero() {
+        tokio::task::yield_now().await;
+    } else {
+        tokio::time::sleep(wait).await;
+    }
+}
+
 /// A timer, armed.
 pub(crate) struct Armed {
     pub(crate) spec: TimerSpec,
@@ -221,7 +230,7 @@ impl Agent {
                         self.receive(message);
                     }
                 }
-                () = tokio::time::sleep(wait) => {}
+                () = pause(wait) => {}
             }
         }
     }
@@ -301,11 +310,9 @@ impl Agent {
         }
         // From here on everything decided is on disk.
         if active(Mutant::StartedBeforeClaimed) || self.flush() {
-            for run_uid in std::mem::take(&mut self.to_spawn) {
-                self.launch(&run_uid, now);
-            }
+            let taken = self.launch(now);
             if !self.to_spawn.is_empty() {
-                wake = wake.min(now.boottime + RETRY);
+                wake = wake.min(if taken { now.boottime } else { now.boottime + RETRY });
             }
         }
         wake = wake.min(self.steer(now));

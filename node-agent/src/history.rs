@@ -57,9 +57,10 @@ impl Agent {
         }
     }
 
+    /// Should a crash of the host bring it back, the next start of the agent sweeps it away: no sync for it.
     pub(crate) fn remove_dir(&self, run_uid: &str) {
         let dir: &Path = &self.run_dir(run_uid);
-        if let Err(error) = self.disk.remove_tree(dir) {
+        if let Err(error) = self.disk.discard_tree(dir) {
             tracing::warn!(dir = %dir.display(), %error, "a finished run's directory stays");
         }
     }

@@ -51,6 +51,7 @@ mod welcome;
 
 pub use agent::Agent;
 pub use config::Config;
+pub use drover_spawn::memory::forget_program;
 pub use evacuate::end_runs;
 pub use handle::{AgentError, FoundRun, Handle, Standing};
 pub use host::{Host, Look, Output, RealHost, Watch};

@@ -9,6 +9,7 @@ use drover_spawn::leash::{Leash, Pull};
 use drover_spawn::segments::{Stream, Writer};
 use drover_spawn::state::StateFile;
 use drover_spawn::{Clocks, Exited, ProcessId, RunSpec, Signal, Tree, cgroup};
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read, write};
 
@@ -58,7 +59,7 @@ pub(crate) fn run(run_dir: &Path) -> io::Result<()> {
         pipes: Pipes::new(child, stdin),
         bell,
         output,
-        buffer: vec![0; BUFFER],
+        buffer: Vec::with_capacity(BUFFER),
         ended: None,
         childless: false,
     };
@@ -104,6 +105,7 @@ struct Hold {
     pipes: Pipes,
     bell: OwnedFd,
     output: Writer,
+    /// Filled by the kernel and never cleared by us: of what no output has reached, no page is taken.
     buffer: Vec<u8>,
     ended: Option<(Reaped, Clocks)>,
     childless: bool,
@@ -157,7 +159,7 @@ impl Hold {
         self.take(Stream::Stdout);
         self.take(Stream::Stderr);
         if rang {
-            while read(&self.bell, &mut self.buffer[..64]).is_ok_and(|count| count > 0) {}
+            while read(&self.bell, &mut [0; 64]).is_ok_and(|count| count > 0) {}
             self.reap_all()?;
         }
         Ok(())
@@ -186,9 +188,10 @@ impl Hold {
             Stream::Stderr => &mut self.pipes.stderr,
         };
         let Some(fd) = slot else { return false };
-        match read(&*fd, &mut self.buffer[..]) {
+        self.buffer.clear();
+        match read(&*fd, spare_capacity(&mut self.buffer)) {
             Ok(count) if count > 0 => {
-                self.output.write(stream, Clocks::now().wall_ns, &self.buffer[..count]);
+                self.output.write(stream, Clocks::now().wall_ns, &self.buffer);
                 true
             }
             Err(Errno::AGAIN | Errno::INTR) => false,

@@ -19,8 +19,8 @@
 //! over. Keeper gone and state `Started`, the keeper was killed: end the [`Tree`], the run is Lost. Keeper gone and
 //! state `Nothing`, nothing was ever executed: the same run directory may be given to `spawn` again.
 //!
-//! This is the workspace's only crate with `unsafe`: installing signal dispositions, `wait4`, and the fork
-//! of the keeper's child. It has no async and no threads; descriptors are handed out for the caller to wait on.
+//! This is the workspace's only crate with `unsafe`: installing signal dispositions, `wait4`, the fork
+//! of the keeper's child, and `madvise`. It has no async and no threads; descriptors are handed out for the caller to wait on.
 //!
 //! Absent: terminals, resource limits and sandboxing; users and groups that are not in `/etc/passwd` and `/etc/group`.
 #![allow(unsafe_code)]
@@ -31,6 +31,7 @@ mod crc;
 mod fork;
 pub mod keeper_process;
 pub mod leash;
+pub mod memory;
 pub mod process;
 pub mod segments;
 pub mod spec;

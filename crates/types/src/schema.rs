@@ -1,7 +1,6 @@
 //! JSON Schemas (draft 2020-12) of the kinds, and what they say of one field.
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
@@ -52,11 +51,10 @@ fn purpose(kind: Kind) -> &'static str {
     }
 }
 
-/// The schema of a kind, made once.
+/// The schema of a kind, made once, when it is first asked for: a command that reads one object needs one of them.
 pub(crate) fn shared(kind: Kind) -> &'static Value {
-    static MADE: LazyLock<BTreeMap<Kind, Value>> =
-        LazyLock::new(|| Kind::ALL.into_iter().map(|kind| (kind, schema(kind))).collect());
-    &MADE[&kind]
+    static MADE: [OnceLock<Value>; Kind::ALL.len()] = [const { OnceLock::new() }; Kind::ALL.len()];
+    MADE[kind as usize].get_or_init(|| schema(kind))
 }
 
 /// File names and contents of `schemas/`.

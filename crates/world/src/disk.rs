@@ -31,9 +31,21 @@ pub trait Disk: Send + Sync {
     /// Removes a directory and all that is in it. A missing one is fine.
     fn remove_tree(&self, directory: &Path) -> io::Result<()>;
 
+    /// Removes a directory and all that is in it, without waiting for the disk: after a crash of the host it may be
+    /// there again. For what nothing refers to any more.
+    fn discard_tree(&self, directory: &Path) -> io::Result<()> {
+        self.remove_tree(directory)
+    }
+
     /// Creates the directory with `mode`, its missing parents likewise. One that exists is given `mode`. When this
     /// returns, all those names have reached the disk, also where an earlier call was cut off by a crash.
     fn create_dir(&self, directory: &Path, mode: u32) -> io::Result<()>;
+
+    /// Creates several directories, all in one parent that exists. It may cost one sync for all of them. After an error
+    /// some may be there.
+    fn create_dirs(&self, directories: &[PathBuf], mode: u32) -> io::Result<()> {
+        directories.iter().try_for_each(|directory| self.create_dir(directory, mode))
+    }
 }
 
 /// A file that grows at its end.
@@ -144,6 +156,13 @@ impl Disk for RealDisk {
         }
     }
 
+    fn discard_tree(&self, directory: &Path) -> io::Result<()> {
+        match fs::remove_dir_all(directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            done => done,
+        }
+    }
+
     fn create_dir(&self, directory: &Path, mode: u32) -> io::Result<()> {
         let mut levels = vec![directory];
         let mut above = directory;
@@ -165,6 +184,20 @@ impl Disk for RealDisk {
             return Ok(());
         }
         fs::set_permissions(directory, Permissions::from_mode(mode))
+    }
+
+    fn create_dirs(&self, directories: &[PathBuf], mode: u32) -> io::Result<()> {
+        for directory in directories {
+            match DirBuilder::new().mode(mode).create(directory) {
+                Err(error) if !(error.kind() == ErrorKind::AlreadyExists && directory.is_dir()) => {
+                    return Err(error);
+                }
+                // Who created one that is there may have crashed before its name was durable.
+                _ => fs::set_permissions(directory, Permissions::from_mode(mode))?,
+            }
+        }
+        // All of their names are in the one parent.
+        directories.first().map_or(Ok(()), |directory| sync_parent(directory))
     }
 }
 
@@ -282,6 +315,20 @@ mod tests {
     }
 
     #[test]
+    fn several_directories_are_made_at_once_and_those_that_exist_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| directory.path().join(name));
+        RealDisk.create_dir(&a, 0o750).unwrap();
+        RealDisk.write_atomic(&a.join("f"), b"x", 0o600).unwrap();
+        RealDisk.create_dirs(&[a.clone(), b.clone()], 0o700).unwrap();
+        assert_eq!((mode_of(&a), mode_of(&b)), (0o700, 0o700));
+        assert_eq!(RealDisk.read(&a.join("f"), 9).unwrap(), b"x");
+        fs::write(directory.path().join("c"), "a file").unwrap();
+        let error = RealDisk.create_dirs(&[directory.path().join("c")], 0o700).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    }
+
+    #[test]
     fn directories_get_the_mode_asked_for_and_go_whole() {
         let directory = tempfile::tempdir().unwrap();
         let nested = directory.path().join("a/b");
@@ -291,6 +338,9 @@ mod tests {
         RealDisk.write_atomic(&nested.join("f"), b"x", 0o600).unwrap();
         RealDisk.remove_tree(&directory.path().join("a")).unwrap();
         RealDisk.remove_tree(&directory.path().join("a")).unwrap();
+        RealDisk.create_dir(&nested, 0o700).unwrap();
+        RealDisk.discard_tree(&directory.path().join("a")).unwrap();
+        RealDisk.discard_tree(&directory.path().join("a")).unwrap();
         RealDisk.remove(&directory.path().join("gone")).unwrap();
         assert!(RealDisk.list(directory.path()).unwrap().is_empty());
     }

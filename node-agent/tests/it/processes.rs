@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::agent::{Dir, Running, assignment, lines, script, secret, text};
+use crate::agent::{Dir, Running, Seen, assignment, lines, phase, script, secret, text};
 
 fn task(name: &str, template: Value) -> Value {
     assignment(name, "Task", json!({"template": template}))
@@ -205,4 +205,22 @@ async fn a_script_that_is_as_a_whole_a_parameter_is_what_the_caller_passed() {
     let run = agent.run("whole", "Failed").await;
     assert_eq!(run.pointer("/status/exitCode"), Some(&json!(4)));
     assert_eq!(text(&run, "/status/outputTail"), "host-1 \n");
+}
+
+#[tokio::test]
+async fn many_runs_due_at_once_do_not_keep_the_loop_from_its_messages() {
+    let dir = Dir::new();
+    let mut agent = Running::start(&dir.data());
+    let names: Vec<String> = (0..200).map(|number| format!("t{number}")).collect();
+    agent.wants(1, names.iter().map(|name| task(name, script("true"))).collect()).await;
+    // All of them are due with the answer to this, and the loop and this test share one thread.
+    let begun = std::fs::read_dir(dir.data().join("runs")).unwrap().count();
+    assert!(begun < names.len(), "{begun} were started before anybody else had a turn");
+    agent.handle.standing().await.unwrap();
+    let all = |seen: &Seen| {
+        let done = seen.runs.values().filter(|run| phase(run) == "Succeeded").count();
+        (done == names.len()).then_some(())
+    };
+    agent.until("all of them", all).await;
+    agent.stop().await;
 }

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use drover_node_agent::{NodeOptions, ServerAddress, run_node};
 
 use super::local_agent::host_name;
-use super::logging;
 use super::signals::Stop;
+use super::{logging, settled};
 use crate::command_line;
 use crate::failure::usage;
 
@@ -39,6 +39,7 @@ pub(crate) fn run(args: &command_line::Agent) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let mut stop = Stop::catch()?;
+        settled::later();
         run_node(options, async move { stop.asked().await }).await?;
         Ok(ExitCode::SUCCESS)
     })

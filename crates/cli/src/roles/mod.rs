@@ -9,4 +9,5 @@ mod kubeconfig_file;
 mod local_agent;
 mod logging;
 pub(crate) mod server;
+mod settled;
 mod signals;

@@ -7,8 +7,8 @@ use anyhow::{Result, bail};
 
 use super::control_plane::{ControlPlane, Setup};
 use super::local_agent::LocalAgent;
-use super::logging;
 use super::signals::Stop;
+use super::{logging, settled};
 use crate::command_line;
 
 pub(crate) fn run(args: &command_line::Server) -> Result<ExitCode> {
@@ -36,6 +36,7 @@ async fn serve(args: &command_line::Server) -> Result<ExitCode> {
     // Whoever started the server may have stopped listening to it; that is no reason to end.
     let told = format!("listening on {}\nkubeconfig  {}\n", plane.url, plane.kubeconfig.display());
     let _ = std::io::stdout().write_all(told.as_bytes());
+    settled::later();
     let failed = tokio::select! {
         biased;
         () = stop.asked() => None,

@@ -1,5 +1,5 @@
 //! `drover apply -f PATH`: create or replace. Every manifest is read, checked here, and tried on the server, before the
-//! first is kept: a refusal of any leaves everything as it was.
+//! first is kept: a refusal of any leaves everything as it was. What is there already is not tried, nor is what is alone.
 //!
 //! Absent so far: field ownership (server-side apply) and pruning.
 
@@ -54,8 +54,13 @@ pub(crate) fn run(args: &Apply) -> Result<ExitCode> {
         return nothing(args, &strangers);
     }
     let progress = Progress::new(good.len());
+    // One object needs no try: its own write is all or nothing.
+    let alone = good.len() == 1 && args.dry_run == DryRun::None;
     let stages = order::stages(good);
     block_on(async {
+        if alone {
+            return keep(args, &connection, &stages, (vec![vec![None]], &progress)).await;
+        }
         let checked = match check(args, &connection, &stages, &progress).await {
             Ok(Ok(checked)) => checked,
             Ok(Err(refused)) => {
@@ -97,10 +102,11 @@ async fn check(
         .filter(|manifest| manifest.kind == Kind::Namespace)
         .map(|manifest| manifest.document.name.as_str())
         .collect();
-    let sending =
+    let mut sending =
         Sending::new(connection, if args.dry_run == DryRun::Client { Word::Guess } else { Word::Try });
     let (mut checked, mut refused) = (Vec::new(), Vec::new());
     for stage in stages {
+        sending.look_ahead(stage).await?;
         let sending = &sending;
         let tried =
             stage.iter().map(|manifest| async move { (manifest, sending.send(manifest, None).await) });
@@ -188,6 +194,7 @@ fn stopped(
 ) -> Result<ExitCode> {
     let said = format!("stopped: {kept} of {total} were applied; applying again goes on from there");
     match refused::diagnostics(manifest, error) {
+        Ok(found) if total == 1 => nothing(args, &found),
         Ok(found) => tell(args, &found, &said),
         Err(error) => Err(anyhow::Error::from(error))
             .with_context(|| shown(manifest.kind, &manifest.document.name))

@@ -95,6 +95,45 @@ fn many_objects_are_applied_and_told_in_the_order_of_the_file() {
 }
 
 #[test]
+fn of_many_objects_only_what_is_new_or_changed_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let _server = still(at);
+    let timers: Vec<String> = (0..40).map(|n| timer("default", &format!("t{n:03}"))).collect();
+    let go = |timers: &[String]| apply(at, &timers.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+    go(&timers[..30]);
+    let before = Api::new(at).get(Kind::Timer, "t000");
+    let mut next = timers.clone();
+    next[7] = next[7].replace("5s", "6s");
+    let said = go(&next);
+    let want: String = (0..40)
+        .map(|n| {
+            let word = match n {
+                7 => "configured",
+                30.. => "created",
+                _ => "unchanged",
+            };
+            format!("timer/t{n:03} {word}\n")
+        })
+        .collect();
+    assert_eq!(said.stdout, want, "{}", said.stderr);
+    let api = Api::new(at);
+    assert_eq!(api.get(Kind::Timer, "t000"), before);
+    assert_eq!(api.get(Kind::Timer, "t007")["spec"]["every"], "6s");
+}
+
+#[test]
+fn one_object_that_the_server_refuses_is_pointed_at_and_nothing_is_applied() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let _server = still(at);
+    let said = apply(at, &[&timer("nowhere", "lost")], &[]);
+    assert_eq!((said.code, said.stdout.as_str()), (Some(1), ""));
+    assert!(said.stderr.contains("a.yaml:5:14"), "{}", said.stderr);
+    assert!(said.stderr.ends_with("nothing was applied\n"), "{}", said.stderr);
+}
+
+#[test]
 fn a_namespace_on_the_command_line_and_another_in_the_file_cannot_both_be_meant() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
