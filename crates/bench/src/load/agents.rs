@@ -252,6 +252,8 @@ impl Session {
             store_epoch: self.epoch.clone(),
             desired_revision: self.revision,
             agent_epoch: 1,
+            open_runs: Some(Vec::new()),
+            acknowledged: None,
             labels: std::collections::BTreeMap::new(),
             facts: NodeFacts {
                 os: "Debian GNU/Linux 12".into(),
