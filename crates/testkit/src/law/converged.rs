@@ -5,19 +5,42 @@
 use std::collections::BTreeMap;
 
 use drover_types::Kind;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Breach, Law, Scene};
-use crate::step::{Step, node_name};
+use crate::step::{Event, Step, node_name};
 
-/// Looks at the end alone.
-pub(super) struct Converged;
+/// How long ago a process may have ended that is not started again, or not reported: what waits for its restart, waits
+/// for half a minute at most.
+const UNDER_WAY: SignedDuration = SignedDuration::from_secs(90);
+
+/// Looks at the end alone, and remembers when processes ended: of each replica, and of each run.
+#[derive(Default)]
+pub(super) struct Converged {
+    replicas: BTreeMap<(String, String), Timestamp>,
+    runs: BTreeMap<String, Timestamp>,
+}
+
+impl Converged {
+    fn is_under_way<K: Ord>(of: &BTreeMap<K, Timestamp>, what: &K, now: Timestamp) -> bool {
+        of.get(what).is_some_and(|at| now.duration_since(*at) < UNDER_WAY)
+    }
+}
 
 impl Law for Converged {
     fn name(&self) -> &'static str {
         "when_faults_stop_what_is_comes_to_be_what_is_wanted"
     }
 
-    fn on(&mut self, _: &Step, _: &Scene) -> Result<(), Breach> {
+    fn on(&mut self, step: &Step, scene: &Scene) -> Result<(), Breach> {
+        if let Event::Ended(process, _) | Event::Gone(process, _) = &step.event
+            && scene.quiet
+        {
+            self.runs.insert(process.run_uid.clone(), scene.now);
+            if process.replica.is_some() {
+                self.replicas.insert((node_name(process.node), process.workload.clone()), scene.now);
+            }
+        }
         Ok(())
     }
 
@@ -50,9 +73,11 @@ impl Law for Converged {
                     format!("{namespace}/{}", spec["workloadRef"]["name"].as_str().unwrap_or_default());
                 let node = spec["nodeName"].as_str().unwrap_or_default().to_owned();
                 let wanted = spec["service"]["replicas"].as_u64().unwrap_or(1);
-                let lives = replicas.remove(&(node.clone(), workload.clone())).unwrap_or(0);
-                let down =
-                    matches!(spec["service"]["restart"]["policy"].as_str(), Some("Never" | "OnFailure"));
+                let whose = (node.clone(), workload.clone());
+                let lives = replicas.remove(&whose).unwrap_or(0);
+                let down = Self::is_under_way(&self.replicas, &whose, scene.now);
+                let policy = spec["service"]["restart"]["policy"].as_str();
+                let down = down || matches!(policy, Some("Never" | "OnFailure"));
                 if lives > wanted || (lives < wanted && !down) {
                     return Err(format!("{workload} has {lives} of {wanted} processes on {node}: {status}"));
                 }
@@ -64,7 +89,8 @@ impl Law for Converged {
         for (name, run) in scene.objects(Kind::Run) {
             let phase = run["status"]["phase"].as_str().unwrap_or_default();
             let uid = run["metadata"]["uid"].as_str().unwrap_or_default();
-            if phase == "Running" && !scene.processes.contains_key(uid) {
+            let ended = Self::is_under_way(&self.runs, &uid.to_owned(), scene.now);
+            if phase == "Running" && !scene.processes.contains_key(uid) && !ended {
                 return Err(format!("run {name} is Running, and nothing of it lives"));
             }
         }

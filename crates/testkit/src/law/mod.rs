@@ -60,7 +60,7 @@ pub fn all() -> Vec<Box<dyn Law>> {
         Box::new(replicas::Replicas),
         Box::new(tick_once::TickOnce::default()),
         Box::new(watches::Watches::default()),
-        Box::new(converged::Converged),
+        Box::new(converged::Converged::default()),
         Box::new(placed::Placed),
         Box::new(reported::Reported::default()),
         Box::new(tracked::Tracked::default()),

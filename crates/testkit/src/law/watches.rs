@@ -1,16 +1,23 @@
 //! A watch has no gap, no duplicate and a rising revision; it resumes, or is told that it cannot.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use super::{Breach, Law, Scene};
 use crate::step::{Event, Step};
+
+/// What is still on its way at the end of a run may have been stored so long ago.
+const ON_ITS_WAY: Duration = Duration::from_secs(30);
+
+/// A change that the witness is to be told of: revision, name, whether it is a deletion, and when it was stored.
+type Told = (u64, String, bool, Duration);
 
 /// One collection: what was committed to it that the witness has not been told of yet.
 #[derive(Default)]
 struct Collection {
     begun: bool,
     told: u64,
-    ahead: VecDeque<(u64, String, bool)>,
+    ahead: VecDeque<Told>,
     /// What a crash kept that nobody was shown before it: changes in `(from, to]` are not known one by one.
     unknown: Vec<(u64, u64)>,
 }
@@ -20,6 +27,7 @@ struct Collection {
 pub(super) struct Watches {
     collections: BTreeMap<String, Collection>,
     revision: u64,
+    now: Duration,
 }
 
 /// `/apis/drover.dev/v1/runs` lies under `drover.dev/runs/`.
@@ -34,7 +42,7 @@ impl Collection {
         self.unknown.iter().any(|(from, to)| (from + 1..=*to).contains(&revision))
     }
 
-    fn up_to(&mut self, revision: u64) -> Option<(u64, String, bool)> {
+    fn up_to(&mut self, revision: u64) -> Option<Told> {
         let first = self.ahead.front()?;
         if first.0 <= revision { self.ahead.pop_front() } else { None }
     }
@@ -48,8 +56,8 @@ impl Collection {
             return Ok(());
         }
         match self.up_to(revision) {
-            Some((at, held, gone)) if at == revision && held == name && gone == deleted => Ok(()),
-            Some((at, held, _)) => {
+            Some((at, held, gone, _)) if at == revision && held == name && gone == deleted => Ok(()),
+            Some((at, held, ..)) => {
                 Err(format!("{held} at {at} was passed over, {name} at {revision} was told"))
             }
             None => Err(format!("{name} at {revision} was told, and was never stored")),
@@ -62,7 +70,9 @@ impl Collection {
         }
         self.told = revision;
         match self.up_to(revision) {
-            Some((at, name, _)) => Err(format!("{name} at {at} was passed over by a bookmark at {revision}")),
+            Some((at, name, ..)) => {
+                Err(format!("{name} at {at} was passed over by a bookmark at {revision}"))
+            }
             None => Ok(()),
         }
     }
@@ -74,6 +84,7 @@ impl Law for Watches {
     }
 
     fn on(&mut self, step: &Step, _: &Scene) -> Result<(), Breach> {
+        self.now = step.at;
         match &step.event {
             Event::Stored { revision, key, value } => {
                 self.revision = *revision;
@@ -89,7 +100,7 @@ impl Law for Watches {
                 if let Some(collection) = self.collections.get_mut(&format!("{group}/{plural}/"))
                     && collection.begun
                 {
-                    collection.ahead.push_back((*revision, name.to_owned(), value.is_none()));
+                    collection.ahead.push_back((*revision, name.to_owned(), value.is_none(), step.at));
                 }
                 Ok(())
             }
@@ -128,7 +139,9 @@ impl Law for Watches {
     /// After a quiet time nothing is left that the witness was not told of.
     fn at_end(&mut self, _: &Scene) -> Result<(), Breach> {
         for (prefix, collection) in &self.collections {
-            if let Some((at, name, _)) = collection.ahead.front() {
+            if let Some((at, name, _, stored)) = collection.ahead.front()
+                && self.now.saturating_sub(*stored) > ON_ITS_WAY
+            {
                 return Err(format!("{prefix}{name} at {at} was never told"));
             }
         }
