@@ -89,27 +89,28 @@ pub fn hunts() -> Vec<Hunt> {
         let usual =
             |laws| Hunt { mutant, laws, seeds: 0..20, nodes: 3, minutes: 30, quiet: 30, faults: true };
         let calm = |laws| Hunt { faults: false, quiet: 8, ..usual(laws) };
+        let long = |laws| Hunt { minutes: 60, seeds: 0..60, ..usual(laws) };
         match mutant {
-            Mutant::UnsyncedStore => usual(&[ACKNOWLEDGED]),
-            Mutant::LateResume => usual(&[WATCHES]),
+            Mutant::UnsyncedStore => usual(&[ACKNOWLEDGED, CONVERGED]),
+            Mutant::LateResume => usual(&[WATCHES, CONVERGED, PLACED]),
             Mutant::StaleCache => calm(&[LISTS]),
-            Mutant::AckBeforeStore => usual(&[REPORTED, CONVERGED]),
+            Mutant::AckBeforeStore => long(&[REPORTED, CONVERGED]),
             Mutant::ForgottenChange => usual(&[CONVERGED]),
             Mutant::LostWakeup => calm(&[PLACED]),
             Mutant::IgnoredDeletion => calm(&[PLACED]),
             Mutant::ForgottenRetry => calm(&[PLACED]),
             Mutant::MissedEdge => calm(&[PUNCTUAL]),
             Mutant::IgnoredGeneration => calm(&[PLACED]),
-            Mutant::ForgottenLeaving => usual(&[MOVED]),
-            Mutant::EndlessLease => usual(&[MOVED]),
-            Mutant::UnsyncedJournal => usual(&[TICK_ONCE, REPORTED]),
-            Mutant::StartedBeforeClaimed => usual(&[TICK_ONCE]),
+            Mutant::ForgottenLeaving => long(&[MOVED]),
+            Mutant::EndlessLease => long(&[MOVED]),
+            Mutant::UnsyncedJournal => usual(&[TICK_ONCE, REPORTED, CONVERGED]),
+            Mutant::StartedBeforeClaimed => long(&[TICK_ONCE]),
             Mutant::DroppedAck => usual(&[REPORTED]),
-            Mutant::LostBell => calm(&[CONVERGED]),
-            Mutant::ForbidSeesFirstAttempts => calm(&[FORBID]),
+            Mutant::LostBell => calm(&[PUNCTUAL, CONVERGED]),
+            Mutant::ForbidSeesFirstAttempts => Hunt { seeds: 0..60, ..calm(&[FORBID]) },
             Mutant::AssumedExitCode => usual(&[EXIT_CODE]),
             Mutant::ForgottenClaims => usual(&[CONVERGED, TRACKED]),
-            Mutant::ForgottenMutex => usual(&[MUTEX]),
+            Mutant::ForgottenMutex => long(&[MUTEX]),
             Mutant::EarlyReplacement => calm(&[REPLICAS]),
         }
     };
