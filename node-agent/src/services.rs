@@ -36,7 +36,8 @@ impl Agent {
         }
         for replica in 0..wanted {
             let holds = |c: &&Claim| c.stop.is_none() || !active(Mutant::EarlyReplacement);
-            if claims.iter().filter(holds).any(|claim| claim.replica == Some(replica)) || memory.down.contains_key(&replica)
+            if claims.iter().filter(holds).any(|claim| claim.replica == Some(replica))
+                || memory.down.contains_key(&replica)
             {
                 continue;
             }
