@@ -198,9 +198,7 @@ impl Agent {
             ledger.claims.values().filter(|claim| claim.stage == Stage::Admitted).cloned().collect();
         for claim in claims {
             let needs = self.needs(&claim);
-            if !active(Mutant::ForgottenMutex) {
-                self.admission.adopt(&claim.run_uid, needs);
-            }
+            self.admission.adopt(&claim.run_uid, needs);
             if !active(Mutant::ForgottenClaims) {
                 self.touched.insert(claim.run_uid);
             }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_client::WorkQueue;
-use drover_mutants::{Mutant, active};
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 
@@ -82,7 +81,6 @@ pub(crate) async fn work<C: Controller>(shared: Arc<Shared>) {
                 let delay = time.duration_since(shared.world.clock.now());
                 work.done_until(Duration::try_from(delay).unwrap_or_default());
             }
-            Ok(Err(error)) if error.is_expected() && active(Mutant::ForgottenRetry) => work.done(),
             Ok(Err(error)) => {
                 shared.stats.failed();
                 let (key, expected) = (work.key().clone(), error.is_expected());

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drover_mutants::{Mutant, active};
 use drover_world::Entropy;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -233,7 +232,7 @@ impl<K: Ord + Clone> Shared<K> {
     fn finish(&self, key: &K, delay: Option<Duration>) {
         let mut state = self.lock();
         state.failures.remove(key);
-        if state.working.remove(key) == Some(true) && !active(Mutant::LostWakeup) {
+        if state.working.remove(key) == Some(true) {
             state.undelay(key);
             state.enqueue(key.clone());
         } else if let Some(delay) = delay {

@@ -30,12 +30,8 @@ mutants! {
     AckBeforeStore,
     /// API server: a node that comes back is taken to hold whatever is newest.
     ForgottenChange,
-    /// Client: a key that is added while it is worked on is not worked on again.
-    LostWakeup,
     /// Client: a local copy keeps what was deleted.
     IgnoredDeletion,
-    /// Reconciler: a key whose write met a conflict is taken for done.
-    ForgottenRetry,
     /// Plan: a tick is due only after its instant.
     MissedEdge,
     /// Plan: an Assignment is not brought to a new generation of its workload.
@@ -58,8 +54,6 @@ mutants! {
     AssumedExitCode,
     /// Agent: what ran before its start is not looked at.
     ForgottenClaims,
-    /// Agent: mutexes and lanes of what ran before its start are taken to be free.
-    ForgottenMutex,
     /// Agent: a replica is started again while the one that is asked to end lives.
     EarlyReplacement,
 }

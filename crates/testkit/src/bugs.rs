@@ -2,6 +2,8 @@
 //!
 //! A bug that survives shows that a law, a fault or a workload is missing.
 
+mod deeds;
+
 use std::ops::Range;
 use std::time::Duration;
 
@@ -9,10 +11,11 @@ use drover_mutants::Mutant;
 
 use crate::history::Violation;
 use crate::run::{Plan, run};
+use crate::scenario::Act;
 use crate::seed::Seed;
 
 /// How a bug is looked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Hunt {
     /// The bug.
     pub mutant: Mutant,
@@ -26,8 +29,10 @@ pub struct Hunt {
     pub minutes: u64,
     /// And how many quiet ones after these.
     pub quiet: u64,
-    /// Whether anything breaks beside it.
+    /// Whether chance breaks anything beside it.
     pub faults: bool,
+    /// What is done beside the seed's script, so that it comes to light soon.
+    pub deeds: Vec<Act>,
 }
 
 /// A bug that was found.
@@ -45,6 +50,10 @@ impl Hunt {
         let mut plan = Plan::new(Seed(seed), self.nodes, Duration::from_secs(self.minutes * 60));
         plan.quiet = Duration::from_secs(self.quiet * 60);
         plan.faults = self.faults;
+        let mut script = plan.script();
+        script.extend(self.deeds.iter().cloned());
+        script.sort_by_key(|act| act.at);
+        plan.script = Some(script);
         plan.mutant = mutant;
         plan
     }
@@ -74,7 +83,6 @@ const EXIT_CODE: &str = "nothing_is_succeeded_without_the_exit_code_that_its_hos
 const FORBID: &str = "executions_of_a_timer_that_forbids_it_never_overlap_on_a_node";
 const LISTS: &str = "a_list_is_what_the_store_was_at_its_revision";
 const MOVED: &str = "what_has_a_count_lives_on_no_more_nodes_also_while_it_moves";
-const MUTEX: &str = "executions_that_name_the_same_mutex_never_overlap_on_a_node";
 const PLACED: &str = "when_faults_stop_every_workload_is_where_its_placement_says";
 const PUNCTUAL: &str = "while_nothing_breaks_no_tick_is_missed";
 const REPLICAS: &str = "a_replica_of_a_service_is_at_most_one_live_process_on_a_node";
@@ -86,30 +94,37 @@ const WATCHES: &str = "a_watch_has_no_gap_no_duplicate_and_a_rising_revision";
 /// How each bug is looked for.
 pub fn hunts() -> Vec<Hunt> {
     let hunt = |mutant: Mutant| {
-        let usual =
-            |laws| Hunt { mutant, laws, seeds: 0..20, nodes: 3, minutes: 30, quiet: 30, faults: true };
+        let usual = |laws| Hunt {
+            mutant,
+            laws,
+            seeds: 0..20,
+            nodes: 3,
+            minutes: 30,
+            quiet: 30,
+            faults: true,
+            deeds: Vec::new(),
+        };
+        let set = |laws, deeds| Hunt { faults: false, seeds: 0..5, deeds, ..usual(laws) };
         let calm = |laws| Hunt { faults: false, quiet: 8, ..usual(laws) };
         match mutant {
-            Mutant::UnsyncedStore => usual(&[ACKNOWLEDGED]),
-            Mutant::LateResume => usual(&[WATCHES]),
+            Mutant::UnsyncedStore => usual(&[ACKNOWLEDGED, CONVERGED, REPORTED]),
+            Mutant::LateResume => usual(&[WATCHES, CONVERGED, PLACED]),
             Mutant::StaleCache => calm(&[LISTS]),
-            Mutant::AckBeforeStore => usual(&[REPORTED, CONVERGED]),
+            Mutant::AckBeforeStore => set(&[REPORTED, CONVERGED], deeds::full_server()),
             Mutant::ForgottenChange => usual(&[CONVERGED]),
-            Mutant::LostWakeup => calm(&[PLACED]),
-            Mutant::IgnoredDeletion => calm(&[PLACED]),
-            Mutant::ForgottenRetry => calm(&[PLACED]),
+            Mutant::IgnoredDeletion => set(&[PLACED], deeds::deleted_timer()),
             Mutant::MissedEdge => calm(&[PUNCTUAL]),
             Mutant::IgnoredGeneration => calm(&[PLACED]),
-            Mutant::ForgottenLeaving => usual(&[MOVED]),
-            Mutant::EndlessLease => usual(&[MOVED]),
-            Mutant::UnsyncedJournal => usual(&[TICK_ONCE, REPORTED]),
-            Mutant::StartedBeforeClaimed => usual(&[TICK_ONCE]),
-            Mutant::DroppedAck => usual(&[REPORTED]),
-            Mutant::LostBell => calm(&[CONVERGED]),
-            Mutant::ForbidSeesFirstAttempts => calm(&[FORBID]),
-            Mutant::AssumedExitCode => usual(&[EXIT_CODE]),
+            Mutant::ForgottenLeaving => set(&[MOVED], deeds::relabelled_nodes()),
+            Mutant::EndlessLease => set(&[MOVED], deeds::silent_nodes()),
+            Mutant::UnsyncedJournal => usual(&[TICK_ONCE, REPORTED, CONVERGED]),
+            Mutant::StartedBeforeClaimed => set(&[TICK_ONCE], deeds::crashes_at_ticks()),
+            Mutant::DroppedAck => usual(&[REPORTED, CONVERGED]),
+            Mutant::LostBell => calm(&[PUNCTUAL, CONVERGED]),
+            Mutant::ForbidSeesFirstAttempts => set(&[FORBID], deeds::retries_over_a_tick()),
+            // The server refuses to be told so, and the Run stays open.
+            Mutant::AssumedExitCode => usual(&[EXIT_CODE, REPORTED, CONVERGED]),
             Mutant::ForgottenClaims => usual(&[CONVERGED, TRACKED]),
-            Mutant::ForgottenMutex => usual(&[MUTEX]),
             Mutant::EarlyReplacement => calm(&[REPLICAS]),
         }
     };

@@ -27,10 +27,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("drover-wire", &["drover-types"]),
     ("drover-client", &["drover-mutants", "drover-types", "drover-wire", "drover-world"]),
     ("drover-apiserver", &["drover-mutants", "drover-store", "drover-types", "drover-wire", "drover-world"]),
-    (
-        "drover-reconciler",
-        &["drover-client", "drover-mutants", "drover-plan", "drover-types", "drover-world"],
-    ),
+    ("drover-reconciler", &["drover-client", "drover-plan", "drover-types", "drover-world"]),
     (
         "drover-node-agent",
         &[

@@ -1,5 +1,6 @@
 //! The disk itself: what can be done to it, and what it does for a [`Disk`].
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -23,8 +24,8 @@ pub struct SimDisk {
 #[derive(Debug, Default)]
 pub(super) struct Inner {
     state: Mutex<State>,
-    /// How SQLite knows it, once it does.
-    pub(super) slot: std::sync::OnceLock<Slot>,
+    /// How SQLite knows it, by the life of its user.
+    pub(super) slots: Mutex<BTreeMap<u64, Slot>>,
 }
 
 impl SimDisk {

@@ -72,8 +72,9 @@ fn check(scene: &Scene, kind: Kind, name: &str, workload: &Value) -> Result<(), 
     if held.len() as u64 > count {
         return Err(format!("{what} is on {} nodes, and wanted on {count}", held.len()));
     }
+    let each = if kind == Kind::Service { workload["spec"]["replicas"].as_u64().unwrap_or(1) } else { 1 };
     let desired = workload["status"]["desired"].as_u64().unwrap_or(0);
-    if desired != held.len() as u64 && placement["count"].is_null() {
+    if desired != each * held.len() as u64 && placement["count"].is_null() {
         return Err(format!("{what} is on {} nodes, and its status says {desired}", held.len()));
     }
     Ok(())
@@ -93,6 +94,18 @@ impl Law for Placed {
         for kind in [Kind::Timer, Kind::Service] {
             scene.objects(kind).try_for_each(|(name, workload)| check(scene, kind, name, workload))?;
         }
-        Ok(())
+        let uid = |of: &Value| of.as_str().unwrap_or_default().to_owned();
+        let there: BTreeSet<String> = [Kind::Timer, Kind::Task, Kind::Service]
+            .into_iter()
+            .flat_map(|kind| scene.objects(kind))
+            .map(|(_, workload)| uid(&workload["metadata"]["uid"]))
+            .collect();
+        let orphan = scene
+            .objects(Kind::Assignment)
+            .find(|(_, assignment)| !there.contains(&uid(&assignment["spec"]["workloadRef"]["uid"])));
+        match orphan {
+            Some((name, _)) => Err(format!("assignment {name} is there, and its workload is gone")),
+            None => Ok(()),
+        }
     }
 }

@@ -6,16 +6,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use drover_types::Kind;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::scene::name_in;
 use super::{Breach, Law, Scene};
 use crate::step::{Event, Process, Step};
 
+/// What happened so short a time before the end may not have been told yet.
+const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(90);
+
 /// What hosts saw, and what was ever stored of it. Runs do not stay in the store for ever.
 #[derive(Default)]
 pub(super) struct Reported {
-    seen: BTreeMap<String, Process>,
+    /// With when it began, or ended.
+    seen: BTreeMap<String, (Process, Timestamp)>,
     known: BTreeSet<String>,
     finished: BTreeSet<String>,
 }
@@ -50,8 +55,8 @@ impl Law for Reported {
 
     fn on(&mut self, step: &Step, scene: &Scene) -> Result<(), Breach> {
         match &step.event {
-            Event::Started(process) => {
-                self.seen.insert(process.run_uid.clone(), process.clone());
+            Event::Started(process) | Event::Ended(process, _) | Event::Gone(process, _) => {
+                self.seen.insert(process.run_uid.clone(), (process.clone(), scene.now));
             }
             Event::Stored { key, value: Some(_), .. } => {
                 if let Some(run) = name_in(key, Kind::Run).and_then(|name| scene.object(Kind::Run, name)) {
@@ -65,7 +70,10 @@ impl Law for Reported {
     }
 
     fn at_end(&mut self, scene: &Scene) -> Result<(), Breach> {
-        for (uid, process) in self.seen.iter().filter(|(_, process)| stays(scene, process)) {
+        for (uid, (process, since)) in &self.seen {
+            if scene.now.duration_since(*since) < ON_ITS_WAY || !stays(scene, process) {
+                continue;
+            }
             let lives = scene.processes.contains_key(uid);
             if !self.known.contains(uid) {
                 return Err(format!("{process} on node {} was never reported", process.node));

@@ -313,3 +313,19 @@ async fn a_second_connection_to_a_database_is_refused_while_the_first_lives() {
     open(&disk).unwrap();
     drop(store);
 }
+
+#[tokio::test]
+async fn a_connection_of_an_earlier_life_takes_no_log_along_when_it_is_closed() {
+    let disk = SimDisk::default();
+    drop(open(&disk).unwrap());
+    let earlier = open(&disk).unwrap();
+    disk.restart(None::<&mut ChaCha8Rng>);
+    let store = open(&disk).unwrap();
+    store.txn(Txn::new().put("k", "v")).await.unwrap();
+    drop(earlier);
+    disk.freeze();
+    drop(store);
+    disk.restart(None::<&mut ChaCha8Rng>);
+    let found = open(&disk).unwrap().get(b"k").await.unwrap();
+    assert_eq!(found.map(|found| found.value), Some(Bytes::from("v")));
+}

@@ -1,4 +1,5 @@
-//! How SQLite gets at a disk: a VFS of its own for each, which behaves as the one for Unix does.
+//! How SQLite gets at a disk: a VFS of its own for each life of its user, which behaves as the one for Unix does. A
+//! connection of an earlier life that is closed only now must not take the log of the next one along.
 //!
 //! For one connection to each database at a time; a second is refused. The index of the log is in memory, so it takes
 //! no space and is made anew at each opening, as the first of a process does. Absent: files without a name (the store
@@ -29,12 +30,16 @@ static IDLE: Mutex<Vec<Seat>> = Mutex::new(Vec::new());
 /// What one registration leads to.
 pub(super) struct Target {
     name: CString,
-    disk: Mutex<Weak<Inner>>,
+    disk: Mutex<(Weak<Inner>, u64)>,
 }
 
 impl Target {
+    /// The disk, as long as the life lasts that it is for.
     fn disk(&self) -> Option<SimDisk> {
-        lock(&self.disk).upgrade().map(|inner| SimDisk { inner })
+        let (inner, life) = lock(&self.disk).clone();
+        let disk = inner.upgrade().map(|inner| SimDisk { inner })?;
+        let lives = disk.state().gate.life == life;
+        lives.then_some(disk)
     }
 }
 
@@ -49,7 +54,7 @@ unsafe impl Send for Seat {}
 // SAFETY: as above; `Target` guards itself.
 unsafe impl Sync for Seat {}
 
-/// A disk's registration, for as long as the disk is there. An open file keeps its disk, so nobody else can get the
+/// The registration of a disk for one life, for as long as the disk is there. An open file keeps its disk, so nobody else can get the
 /// seat while SQLite has a file open through it.
 pub(super) struct Slot(Seat);
 
@@ -62,12 +67,12 @@ impl fmt::Debug for Slot {
 impl Slot {
     /// # Panics
     /// If SQLite has no memory for itself.
-    fn take(disk: &Arc<Inner>) -> Self {
+    fn take(disk: &Arc<Inner>, life: u64) -> Self {
         let mut idle = lock(&IDLE);
         let seat =
             idle.pop().unwrap_or_else(|| Seat::new(SEATS.fetch_add(1, std::sync::atomic::Ordering::Relaxed)));
         drop(idle);
-        *lock(&seat.target.disk) = Arc::downgrade(disk);
+        *lock(&seat.target.disk) = (Arc::downgrade(disk), life);
         // SAFETY: the structure is complete, and lives and stays where it is for ever.
         let done = unsafe { ffi::sqlite3_vfs_register(seat.vfs, 0) };
         assert_eq!(done, ffi::SQLITE_OK, "SQLite takes a VFS");
@@ -79,7 +84,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         // SAFETY: it is registered, and stays where it is after this too.
         unsafe { ffi::sqlite3_vfs_unregister(self.0.vfs) };
-        *lock(&self.0.target.disk) = Weak::new();
+        *lock(&self.0.target.disk) = (Weak::new(), 0);
         lock(&IDLE).push(self.0);
     }
 }
@@ -89,7 +94,8 @@ static SEATS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0
 impl Seat {
     fn new(number: u64) -> Self {
         let name = CString::new(format!("drover-sim-{number}")).unwrap_or_default();
-        let target: &'static Target = Box::leak(Box::new(Target { name, disk: Mutex::new(Weak::new()) }));
+        let target: &'static Target =
+            Box::leak(Box::new(Target { name, disk: Mutex::new((Weak::new(), 0)) }));
         let vfs = ffi::sqlite3_vfs {
             iVersion: 1,
             szOsFile: size_of::<file::VfsFile>() as c_int,
@@ -120,12 +126,14 @@ impl Seat {
 }
 
 impl SimDisk {
-    /// The name by which SQLite finds this disk.
+    /// The name by which SQLite finds this disk, until the life of its user ends.
     ///
     /// # Panics
     /// If SQLite has no memory for itself.
     pub fn vfs(&self) -> String {
-        let slot = self.inner.slot.get_or_init(|| Slot::take(&self.inner));
+        let life = self.state().gate.life;
+        let mut slots = lock(&self.inner.slots);
+        let slot = slots.entry(life).or_insert_with(|| Slot::take(&self.inner, life));
         slot.0.target.name.to_string_lossy().into_owned()
     }
 }
