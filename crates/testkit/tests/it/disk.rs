@@ -88,7 +88,7 @@ fn answer(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 80, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_simulated_disk_answers_as_the_real_one_does(steps in prop::collection::vec(step(), 1..60)) {
