@@ -89,6 +89,14 @@ impl History {
         }
     }
 
+    /// Something is wrong with the run itself, or with a part that should be gone.
+    pub fn fail(&self, law: &'static str, what: String) {
+        let mut inner = self.lock();
+        let step = inner.steps;
+        inner.violation.get_or_insert(Violation { law, step, what });
+        self.broken.notify_one();
+    }
+
     /// Checks every law at the end of the run.
     pub fn end(&self) {
         let mut inner = self.lock();

@@ -99,6 +99,14 @@ impl Link {
         self.released.notify_waiters();
     }
 
+    /// Lets both ends of every connection look again: what is left of a part that crashed finds that it has.
+    pub fn wake(&self) {
+        each(&mut self.lock(), |connection| {
+            connection.pipe(Direction::Up).wake();
+            connection.pipe(Direction::Down).wake();
+        });
+    }
+
     /// Breaks every connection; how many there were.
     pub fn cut(&self) -> usize {
         let mut state = self.lock();

@@ -56,6 +56,10 @@ impl Pipe {
         flow.wake();
     }
 
+    pub(super) fn wake(&self) {
+        self.lock().wake();
+    }
+
     fn break_off(&self) {
         let mut flow = self.lock();
         flow.broken = true;

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use drover_apiserver::{Server, ServerOptions};
-use drover_store::{ChangeKind, Commit, KeyValue, Observer, Store, StoreMetrics};
+use drover_store::{ChangeKind, Commit, InlineStore, KeyValue, Observer, Store, StoreMetrics};
 use drover_world::World;
 
 use super::{Orders, live};
@@ -24,6 +24,9 @@ const DATA_DIR: &str = "/var/lib/drover";
 
 /// How often somebody looks whether it is ready.
 const HEALTH: Duration = Duration::from_secs(30);
+
+/// For how many seconds something may be left of a server that crashed: requests under way have a deadline.
+const GONE: u32 = 120;
 
 /// A server that is up.
 #[derive(Clone)]
@@ -42,6 +45,7 @@ pub struct ServerSite {
     orders: Orders,
     running: Arc<Mutex<Option<Running>>>,
     started: Arc<tokio::sync::Notify>,
+    store: Arc<Mutex<Weak<InlineStore>>>,
 }
 
 impl Accept for ServerSite {
@@ -68,6 +72,7 @@ impl ServerSite {
             orders: Orders::default(),
             running: Arc::default(),
             started: Arc::default(),
+            store: Arc::default(),
         }
     }
 
@@ -114,6 +119,10 @@ impl ServerSite {
             self.history.step(Part::Server, Event::Up);
             let how = live(&life, self.serve(&life, number)).await;
             let order = self.orders.take();
+            if let Some(running) = self.running() {
+                // It has done all it will ever do. This lets what is left of it end.
+                running.server.stop();
+            }
             self.set(None);
             self.history.step(Part::Server, Event::Down(how));
             for link in &links {
@@ -121,11 +130,13 @@ impl ServerSite {
                     // Nobody is left to say that connections are gone.
                     link.hold(Direction::Up);
                     link.hold(Direction::Down);
+                    link.wake();
                 } else {
                     link.cut();
                 }
             }
             tokio::time::sleep(order.down).await;
+            self.gone().await;
             for link in links.iter().filter(|_| order.power) {
                 link.cut();
                 link.release();
@@ -133,6 +144,20 @@ impl ServerSite {
             self.disk
                 .restart(order.power.then(|| self.seed.stream(&format!("server/power/{number}"))).as_mut());
         }
+    }
+
+    /// Waits until nothing is left of a server: what SQLite does when it closes a database, it does by names, also to the
+    /// files of the next one.
+    async fn gone(&self) {
+        let left = || self.store.lock().unwrap_or_else(PoisonError::into_inner).strong_count();
+        for _ in 0..GONE {
+            if left() == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let what = format!("{} tasks still have the store of a server that crashed", left());
+        self.history.fail("a_part_that_was_dropped_leaves_nothing_behind", what);
     }
 
     async fn serve(&self, life: &Life, number: u64) -> String {
@@ -159,6 +184,7 @@ impl ServerSite {
         };
         let store = crate::disk::open_store(&self.disk, Path::new(DATA_DIR), &world)
             .map_err(|error| format!("the store does not open: {error:?}"))?;
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&store);
         store
             .attach(Arc::new(Recorder { history: self.history.clone() }))
             .await
