@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use drover_wire::Accepted;
 use drover_world::World;
 use serde_json::json;
 
@@ -29,8 +28,11 @@ async fn runs_of_an_older_keeper_go_on_after_its_program_was_cleared_away() {
 
     let mut server = Server::start();
     let mut node = Node::start(&server, &dir.data());
-    let mut store = Stored::default();
-    let (mut peer, _) = server.welcome(Accepted::default()).await;
+    let mut peer = server.session().await;
+    let hello = peer.hello().await;
+    // It has all that was acknowledged before.
+    let mut store = Stored { accepted: hello.acknowledged.unwrap_or_default(), ..Stored::default() };
+    peer.welcome(&hello, store.accepted, 10_000).await;
     let up = |seen: &crate::agent::Seen| seen.runs_in("long", "Running").first().map(|run| (*run).clone());
     let again = peer.until(&mut store, "it runs on", up).await;
     assert_eq!(again["status"]["pid"], run["status"]["pid"]);
