@@ -3,4 +3,5 @@
 mod disk;
 mod power;
 mod seeds;
+mod starts;
 mod store;
