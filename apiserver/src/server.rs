@@ -106,9 +106,6 @@ pub enum StartError {
     /// The first objects could not be made.
     #[error("cannot make the namespace \"default\"")]
     Bootstrap(#[source] ApiError),
-    /// What Nodes say of sessions with an earlier server could not be put right.
-    #[error("cannot end the sessions of the server before")]
-    Sessions(#[source] ApiError),
 }
 
 struct Inner {
@@ -170,7 +167,7 @@ impl Server {
         };
         let counters = metrics.sessions.clone();
         let sessions = Sessions::start(objects.clone(), bounds, counters, (stop.clone(), tasks.clone()))?;
-        sessions.disconnect_all().await.map_err(StartError::Sessions)?;
+        sessions.disconnect_all().await;
         sessions.forget_all().await?;
         let server = Self(Arc::new(Inner {
             objects,

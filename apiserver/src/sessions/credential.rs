@@ -150,7 +150,7 @@ impl Sessions {
             for held in &page.items {
                 let name = String::from_utf8_lossy(&held.key[PREFIX.len()..]).into_owned();
                 if let Ok(pointer) = serde_json::from_slice::<Pointer>(&held.value) {
-                    self.try_forget(&name, &pointer.uid).await?;
+                    self.forget(&name, &pointer.uid).await;
                 }
             }
             match page.items.last() {

@@ -6,6 +6,7 @@ use drover_store::{Object, Txn, TxnOutcome};
 use drover_types::Kind;
 use drover_types::kinds::Node;
 use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Member, Sessions, node_facts};
@@ -59,12 +60,7 @@ impl Sessions {
     /// tried again until it does or the server stops, whose next start puts it right.
     pub(crate) async fn disconnected(&self, member: &Member) {
         let now = self.0.objects.world.clock.now();
-        let still = || self.0.registry.get(&member.name).is_none();
-        let change = |node: &mut Node| {
-            let session = node_facts::session(&self.0.server_id, false, now);
-            node.status.get_or_insert_default().session = Some(session);
-        };
-        while let Err(error) = self.write_node(member, still, change).await {
+        while let Err(error) = self.write_disconnect(member, now).await {
             tracing::warn!(node = member.name, %error, "a disconnect is not stored yet");
             tokio::select! {
                 biased;
@@ -74,15 +70,31 @@ impl Sessions {
         }
     }
 
+    async fn write_disconnect(&self, member: &Member, now: Timestamp) -> Result<bool, ApiError> {
+        let still = || self.0.registry.get(&member.name).is_none();
+        let change = |node: &mut Node| {
+            let session = node_facts::session(&self.0.server_id, false, now);
+            node.status.get_or_insert_default().session = Some(session);
+        };
+        self.write_node(member, still, change).await
+    }
+
     /// Counts every session that the store calls connected as disconnected now: nobody is connected to a server that
-    /// starts.
-    pub(crate) async fn disconnect_all(&self) -> Result<(), ApiError> {
+    /// starts. What a full disk or a damaged store does not take is tried again while the server serves: it has to, for
+    /// room to be made, or for anybody to see what is wrong.
+    pub(crate) async fn disconnect_all(&self) {
+        let now = self.0.objects.world.clock.now();
         let (_, nodes) = self.0.objects.cache.snapshot(keys::prefix(Kind::Node, None).as_bytes());
         let connected = nodes.iter().filter_map(|object| connected(object));
         stream::iter(connected)
-            .for_each_concurrent(AT_ONCE, |member| async move { self.disconnected(&member).await })
+            .for_each_concurrent(AT_ONCE, |member| async move {
+                if let Err(error) = self.write_disconnect(&member, now).await {
+                    tracing::warn!(node = member.name, %error, "a disconnect is not stored yet");
+                    let sessions = self.clone();
+                    self.0.tasks.spawn(async move { sessions.disconnected(&member).await });
+                }
+            })
             .await;
-        Ok(())
     }
 }
 

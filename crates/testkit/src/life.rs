@@ -83,6 +83,14 @@ impl Life {
         self.0.over.cancelled().await;
     }
 
+    /// Whether it goes on; a frozen disk ends it.
+    pub fn look(&self) -> bool {
+        if !self.is_over() && self.0.disk.is_frozen() {
+            self.end();
+        }
+        !self.is_over()
+    }
+
     /// How many operations there were.
     pub fn operations(&self) -> u64 {
         self.0.operations.load(Ordering::Relaxed)
@@ -90,14 +98,10 @@ impl Life {
 
     /// One more operation: an error if the life is over, before it or with it.
     pub fn operate(&self) -> io::Result<()> {
-        if self.is_over() {
+        if !self.look() {
             return Err(over());
         }
         self.0.operations.fetch_add(1, Ordering::Relaxed);
-        if self.0.disk.is_frozen() {
-            self.end();
-            return Err(over());
-        }
         let left = self.0.left.load(Ordering::Relaxed);
         if left == UNARMED {
             return Ok(());

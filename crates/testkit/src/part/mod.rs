@@ -76,12 +76,21 @@ impl Orders {
     }
 }
 
+/// Resolves a while after the life is over, also if nothing is done in it.
+async fn notice(life: &Life) {
+    while life.look() {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+}
+
 /// Runs a part until its life is over or it ends by itself; how. Whatever is left of it is dropped then.
 async fn live(life: &Life, part: impl Future<Output = String>) -> String {
     let how = tokio::select! {
         biased;
         () = life.ended() => "crashed".to_owned(),
         how = part => how,
+        // One that does nothing at all does not notice that its disk is frozen.
+        () = notice(life) => "crashed".to_owned(),
     };
     if !life.is_over() {
         life.end();

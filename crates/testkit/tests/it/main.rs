@@ -5,4 +5,5 @@ mod bugs;
 mod disk;
 mod power;
 mod seeds;
+mod starts;
 mod store;
