@@ -67,6 +67,8 @@ pub(crate) struct Ledger {
 pub(crate) struct Memory {
     /// Every tick up to here was dealt with.
     pub(crate) cursor: Timestamp,
+    /// Where the cursor was before a clock far behind it put it aside.
+    pub(crate) aside: Option<Timestamp>,
     /// The boot that `onBoot` last ran in, or that the Assignment arrived in.
     pub(crate) boot_id: String,
     /// Ticks refused or missed.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use drover_mutants::{Mutant, active};
 use drover_plan::node::Now;
 use drover_plan::node::run::StopCause;
-use drover_plan::node::schedule::{Anchor, LateRules, Schedule, Tick, due};
+use drover_plan::node::schedule::{Anchor, Dealt, LateRules, Schedule, Tick, due};
 use drover_plan::node::timer::{Verdict, decide};
 use drover_types::kinds::assignment::Assignment;
 use drover_types::kinds::run::{Trigger, TriggerType};
@@ -27,6 +27,13 @@ impl Agent {
     ) -> Option<Duration> {
         let uid = &assignment.metadata.uid;
         let mut memory = self.memory(uid);
+        let looked = self.timers.get(uid).filter(|armed| armed.spec == *timer).and_then(|armed| armed.looked);
+        let held = Dealt { cursor: memory.cursor, aside: memory.aside };
+        let dealt = self.dealt(uid, held, looked, now);
+        if dealt != held {
+            (memory.cursor, memory.aside) = (dealt.cursor, dealt.aside);
+            self.stage_quietly(Change::Remember(uid.clone(), Box::new(memory.clone())));
+        }
         if !self.arm(assignment, timer, &memory, now) {
             return None;
         }
@@ -73,6 +80,13 @@ impl Agent {
             }
         }
         found.next.map(|next| wake_for(next, periodic.then_some(anchor), now))
+    }
+
+    /// What was dealt with, after whatever the clock did since the last look. What an armed period counts by is not moved by
+    /// the clock.
+    fn dealt(&self, uid: &str, held: Dealt, looked: Option<Now>, now: Now) -> Dealt {
+        let periodic = self.timers.get(uid).is_some_and(|armed| armed.schedule.is_periodic());
+        if periodic && looked.is_some() { held } else { held.across(looked, now) }
     }
 
     /// Makes sure that the timer is armed as its spec says; false when it cannot be.

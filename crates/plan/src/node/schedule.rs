@@ -193,6 +193,42 @@ fn credible(cursor: Timestamp, now: Timestamp) -> bool {
     cursor.duration_since(now) <= CREDIBLE
 }
 
+/// What a timer remembers of the ticks that were dealt with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dealt {
+    /// Everything up to here was.
+    pub cursor: Timestamp,
+    /// Where the cursor was before a clock far behind it put it aside.
+    pub aside: Option<Timestamp>,
+}
+
+impl Dealt {
+    /// Puts the cursor aside while the clock is further behind it than can be: one of the two is wrong, and the timer is
+    /// not to stand still for it. If the clock leaps on to where the cursor was, the clock was the wrong one and the cursor
+    /// counts again, or ticks would be run twice; if time only comes to pass, it was the cursor. `before` is the last look,
+    /// absent since a start.
+    pub fn across(self, before: Option<Now>, now: Now) -> Self {
+        if !credible(self.cursor, now.wall) {
+            let aside = self.aside.map_or(self.cursor, |aside| aside.max(self.cursor));
+            return Self { cursor: now.wall, aside: Some(aside) };
+        }
+        match self.aside.filter(|aside| credible(*aside, now.wall)) {
+            Some(aside) if before.is_none_or(|before| leapt(before, now)) => {
+                Self { cursor: self.cursor.max(aside), aside: None }
+            }
+            Some(aside) if aside <= now.wall => Self { aside: None, ..self },
+            _ => self,
+        }
+    }
+}
+
+/// Whether the wall's clock was set forward since `before`.
+fn leapt(before: Now, now: Now) -> bool {
+    let passed = now.boottime.saturating_sub(before.boottime);
+    let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
+    now.wall.duration_since(before.wall) > passed.saturating_add(PUNCTUAL)
+}
+
 /// A tick that is to be run now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tick {

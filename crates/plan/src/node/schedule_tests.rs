@@ -159,6 +159,32 @@ fn a_cursor_from_a_wrong_clock_counts_for_nothing_and_silences_nothing() {
     }
 }
 
+#[test]
+fn a_clock_that_was_far_behind_for_a_while_repeats_nothing() {
+    let now = |wall: &str, boottime| Now { wall: at(wall), boottime: Duration::from_secs(boottime) };
+    let dealt = Dealt { cursor: at("2026-11-23T12:00:00Z"), aside: None };
+    let wrong = now("2026-11-22T08:00:00Z", 1000);
+    let behind = dealt.across(Some(now("2026-11-23T12:00:30Z", 990)), wrong);
+    assert_eq!(behind, Dealt { cursor: wrong.wall, aside: Some(dealt.cursor) });
+    // Also where it comes back to a little before the cursor, and across a start.
+    for right in [now("2026-11-23T11:59:00Z", 1060), now("2026-11-23T12:01:40Z", 1060)] {
+        assert_eq!(behind.across(Some(wrong), right), dealt);
+        assert_eq!(behind.across(None, right), dealt);
+    }
+}
+
+#[test]
+fn a_cursor_from_a_clock_far_ahead_silences_nothing_when_time_comes_to_it() {
+    let now = |wall: &str, boottime| Now { wall: at(wall), boottime: Duration::from_secs(boottime) };
+    let ahead = Dealt { cursor: at("2026-11-25T12:00:00Z"), aside: None };
+    let right = now("2026-11-23T12:00:00Z", 0);
+    let dealt = Dealt { cursor: at("2026-11-25T11:59:00Z"), ..ahead.across(None, right) };
+    let (before, later) = (now("2026-11-25T11:59:30Z", 172_770), now("2026-11-25T11:59:50Z", 172_790));
+    assert_eq!(dealt.across(Some(before), later), dealt);
+    let past = now("2026-11-25T12:00:10Z", 172_810);
+    assert_eq!(dealt.across(Some(later), past), Dealt { aside: None, ..dealt });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
