@@ -30,7 +30,11 @@ impl CronSchedule {
     /// the shape of the hour field says.
     pub fn parse(line: &str, zone: Option<&str>, dst: Option<Dst>) -> Result<Self, ScheduleError> {
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
-        let cron = parser.parse(line).map_err(|error| ScheduleError::Cron(error.to_string()))?;
+        // The parser's idea of white space is narrower than that of the check a line has passed.
+        let words = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        // The one nickname of crontab(5) that it does not know.
+        let words = if words.eq_ignore_ascii_case("@midnight") { "@daily" } else { &words };
+        let cron = parser.parse(words).map_err(|error| ScheduleError::Cron(error.to_string()))?;
         let zone = match zone {
             None => TimeZone::UTC,
             Some(name) => TimeZone::get(name).map_err(|_| ScheduleError::Zone(name.to_owned()))?,
@@ -243,6 +247,30 @@ mod tests {
         ];
         for (line, zone, after, expected) in table {
             assert_eq!(ticks(line, zone, None, after, expected.len()), *expected, "{line} in {zone}");
+        }
+    }
+
+    #[test]
+    fn white_space_that_the_check_lets_pass_is_white_space_here() {
+        for line in ["@daily\u{b} ", "\t0\u{b}0\u{c}*\n*  *"] {
+            drover_types::validate::cron::check(line).unwrap();
+            assert_eq!(ticks(line, "UTC", None, "2026-03-28T12:00:00Z", 1), ["03-29 00:00+0000"], "{line:?}");
+        }
+    }
+
+    #[test]
+    fn every_nickname_that_the_check_lets_pass_is_read() {
+        for (line, tick) in [
+            ("@yearly", "01-01 00:00+0000"),
+            ("@annually", "01-01 00:00+0000"),
+            ("@monthly", "04-01 00:00+0000"),
+            ("@weekly", "03-29 00:00+0000"),
+            ("@daily", "03-29 00:00+0000"),
+            ("@Midnight", "03-29 00:00+0000"),
+            ("@hourly", "03-28 13:00+0000"),
+        ] {
+            drover_types::validate::cron::check(line).unwrap();
+            assert_eq!(ticks(line, "UTC", None, "2026-03-28T12:00:00Z", 1), [tick], "{line}");
         }
     }
 

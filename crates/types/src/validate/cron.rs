@@ -73,7 +73,8 @@ pub fn check(line: &str) -> Result<(), CronError> {
     }
     possible(words[words.len() - 3], words[words.len() - 2], words[words.len() - 1])?;
     let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
-    parser.parse(line).map(|_| ()).map_err(|e| CronError(e.to_string()))
+    // Its idea of white space is narrower than ours.
+    parser.parse(&words.join(" ")).map(|_| ()).map_err(|e| CronError(e.to_string()))
 }
 
 impl Field {
