@@ -2,7 +2,8 @@
 //!
 //! libFuzzer needs coverage, which this toolchain's compiler can add by itself; sanitizers, which it cannot, are left
 //! out, as nothing here is `unsafe` but `crates/spawn`. An input that breaks a law is left in `target/fuzz/found`: fix
-//! what is wrong, and keep the input in `fuzz/corpus`.
+//! what is wrong, and keep the input in `fuzz/corpus`. CI draws from one seed, so that a change is judged by the inputs
+//! the one before it was judged by; whoever runs it by hand looks for what nobody has met.
 
 use std::fs;
 use std::path::Path;
@@ -20,8 +21,17 @@ const FOUND: &str = "target/fuzz/found";
 const SLOWEST: u32 = 60;
 const MOST_MEGABYTES: u32 = 2048;
 
+/// Where the inputs come from, beside what is kept.
+#[derive(Clone, Copy)]
+pub(crate) enum Inputs {
+    /// One seed, and nothing that an earlier run has found.
+    Same,
+    /// Another seed each time, going on from what earlier runs have reached.
+    New,
+}
+
 /// Runs each target for so many seconds, or only those named, two at a time.
-pub(crate) fn run(seconds: u32, only: &[&str]) -> Result<()> {
+pub(crate) fn run(seconds: u32, inputs: Inputs, only: &[&str]) -> Result<()> {
     let host = host()?;
     println!("==> building the programs of fuzz/ with instrumentation");
     let status = Command::new("cargo")
@@ -52,7 +62,7 @@ pub(crate) fn run(seconds: u32, only: &[&str]) -> Result<()> {
         println!("==> {} for {seconds} s", pair.join(" and "));
         let mut running = Vec::new();
         for name in pair {
-            running.push((name, start(&program(name), name, seconds)?));
+            running.push((name, start(&program(name), name, seconds, inputs)?));
         }
         for (name, child) in running {
             let output = child.wait_with_output()?;
@@ -72,13 +82,24 @@ pub(crate) fn run(seconds: u32, only: &[&str]) -> Result<()> {
     if broken.is_empty() { Ok(()) } else { bail!("broken: {}; the inputs are in {FOUND}", broken.join(", ")) }
 }
 
-fn start(program: &Path, name: &str, seconds: u32) -> Result<Child> {
-    // New inputs are not kept by themselves: what is kept stays small and is chosen.
-    let grown = Path::new(BUILT).join("corpus").join(name);
-    fs::create_dir_all(&grown)?;
+fn start(program: &Path, name: &str, seconds: u32, inputs: Inputs) -> Result<Child> {
     fs::create_dir_all(FOUND)?;
+    let kept = Path::new("fuzz/corpus").join(name);
     let mut command = Command::new(program);
-    command.args([&grown, &Path::new("fuzz/corpus").join(name)]);
+    // New inputs are not kept by themselves: what is kept stays small and is chosen.
+    let grown = Path::new(BUILT).join(match inputs {
+        Inputs::Same => "same",
+        Inputs::New => "corpus",
+    });
+    let grown = grown.join(name);
+    if matches!(inputs, Inputs::Same) {
+        if grown.exists() {
+            fs::remove_dir_all(&grown)?;
+        }
+        command.arg("-seed=1");
+    }
+    fs::create_dir_all(&grown)?;
+    command.args([&grown, &kept]);
     command.arg(format!("-max_total_time={seconds}"));
     command.arg(format!("-timeout={SLOWEST}"));
     command.arg(format!("-rss_limit_mb={MOST_MEGABYTES}"));

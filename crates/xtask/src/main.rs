@@ -53,7 +53,7 @@ fn chore() -> Result<()> {
             lint()?;
             // What a test needs and does not find, it skips elsewhere.
             test(&[("CI", "1")])?;
-            fuzz::run(FUZZ_SECONDS, &[])?;
+            fuzz::run(FUZZ_SECONDS, fuzz::Inputs::Same, &[])?;
             sim::ci()
         }
         ["needs"] => needs::ensure(),
@@ -61,9 +61,10 @@ fn chore() -> Result<()> {
         ["lint"] => lint(),
         ["test"] => test(&[]),
         ["fuzz", "--seconds", seconds, only @ ..] => {
-            fuzz::run(seconds.parse().with_context(|| format!("--seconds {seconds:?}"))?, only)
+            let seconds = seconds.parse().with_context(|| format!("--seconds {seconds:?}"))?;
+            fuzz::run(seconds, fuzz::Inputs::New, only)
         }
-        ["fuzz", only @ ..] => fuzz::run(FUZZ_SECONDS, only),
+        ["fuzz", only @ ..] => fuzz::run(FUZZ_SECONDS, fuzz::Inputs::New, only),
         ["sim"] => sim::ci(),
         ["sim", arguments @ ..] => sim::run(arguments),
         ["tidy"] => tidy::check(),
