@@ -54,12 +54,17 @@ pub fn is_ready(node: &Node) -> bool {
 }
 
 /// Since when nobody has heard of a node; `None` while it is Ready or connected, or was never looked at.
+///
+/// A session may come and go before anybody has written that the node is Ready, and what it was told then, it does: the
+/// silence is no older than the end of the last session.
 pub fn unknown_since(node: &Node) -> Option<Timestamp> {
     let session = node.status.as_ref().and_then(|s| s.session.as_ref());
     if session.is_some_and(|s| s.connected) {
         return None;
     }
-    ready_condition(node).filter(|c| c.status == ConditionStatus::Unknown).map(|c| c.last_transition_time)
+    let unknown = ready_condition(node).filter(|c| c.status == ConditionStatus::Unknown)?;
+    let ended = session.and_then(|s| s.changed_at);
+    Some(ended.map_or(unknown.last_transition_time, |ended| ended.max(unknown.last_transition_time)))
 }
 
 /// The pool that counts for a node: the highest priority, then the first by name.
@@ -172,6 +177,8 @@ mod tests {
         back.status.as_mut().unwrap().session.as_mut().unwrap().connected = true;
         assert_eq!(unknown_since(&back), None, "it is there, whatever its condition still says");
         assert_eq!(judge(&n, &[], at(900)).ready.last_transition_time, at(160));
+        n.status.as_mut().unwrap().session.as_mut().unwrap().changed_at = Some(at(500));
+        assert_eq!(unknown_since(&n), Some(at(500)), "it was there meanwhile, and nobody said that it was Ready");
     }
 
     #[test]
