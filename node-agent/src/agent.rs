@@ -13,7 +13,6 @@ use drover_plan::node::schedule::{Anchor, Schedule};
 use drover_plan::node::{Now, service::Replica};
 use drover_spawn::Started;
 use drover_types::kinds::assignment::{Assignment, AssignmentStatus};
-use drover_types::kinds::timer::TimerSpec;
 use drover_wire::PoolSettings;
 use drover_world::{Disk, World};
 use jiff::Timestamp;
@@ -32,7 +31,7 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// How soon what the disk or the host refused is tried again.
 pub(crate) const RETRY: Duration = Duration::from_secs(5);
 
-/// Sleeps. Where there is nothing to wait for, what else shares the thread has a turn all the same.
+/// Sleeps. Where there is nothing to wait for, what else is on this thread has a turn all the same.
 async fn pause(wait: Duration) {
     if wait.is_zero() {
         tokio::task::yield_now().await;
@@ -43,7 +42,8 @@ async fn pause(wait: Duration) {
 
 /// A timer, armed.
 pub(crate) struct Armed {
-    pub(crate) spec: TimerSpec,
+    /// By whose spec.
+    pub(crate) by: Arc<Assignment>,
     pub(crate) schedule: Schedule,
     pub(crate) anchor: Anchor,
     /// When it was looked at last, since the agent's start.
@@ -215,7 +215,7 @@ impl Agent {
         loop {
             let now = self.now();
             let wake = self.step(now);
-            // The session shares this task. A loop that is always behind would never let it have its turn.
+            // What this step has woken waits on this thread, where no other one takes it over.
             tokio::task::yield_now().await;
             let wait = wake.saturating_sub(self.now().boottime);
             tokio::select! {

@@ -1,5 +1,6 @@
 //! What an Assignment wants now: ticks claimed, tasks and replicas started, what is not wanted ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use drover_plan::node::Now;
@@ -17,7 +18,7 @@ use crate::ledger::{CauseKey, Change, Memory};
 
 impl Agent {
     /// Decides on one Assignment; the boot time at which to look again.
-    pub(crate) fn plan(&mut self, assignment: &Assignment, now: Now) -> Option<Duration> {
+    pub(crate) fn plan(&mut self, assignment: &Arc<Assignment>, now: Now) -> Option<Duration> {
         let uid = &assignment.metadata.uid;
         self.get_to_know(assignment, now);
         let deleted = assignment.metadata.deletion_timestamp.is_some();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
+use drover_spawn::memory::forget_freed;
 use drover_types::kinds::assignment::{Assignment, AssignmentStatus};
 use drover_types::{Condition, ConditionStatus};
 use drover_wire::{Accepted, Desired, PoolSettings, ReportItem, StatusReport};
@@ -19,11 +20,23 @@ use crate::welcome::WENT_BACK;
 
 const NAME: &str = "desired.json";
 const MAX_BYTES: u64 = 128 << 20;
+/// A state of this size took several times as much while it was read and written.
+const LARGE: usize = 1 << 20;
 /// As many as a hello may hold.
 const MAX_OPEN_RUNS: usize = 4096;
 
+/// What [`Stored`] is read from: there may be thousands of Assignments, and they are not copied to be written.
+#[derive(Serialize)]
+struct ToStore<'a> {
+    node_uid: &'a str,
+    store_epoch: &'a str,
+    revision: u64,
+    assignments: Vec<&'a Assignment>,
+    pool: &'a PoolSettings,
+}
+
 /// Desired state as it is on disk.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Stored {
     /// Of which Node. Another one of the same name is owed everything anew.
@@ -126,19 +139,21 @@ impl Agent {
         }
         // Values come before who uses them and go after: an Assignment is never there without them.
         self.materials.add(desired.full, desired.materials)?;
-        let stored = Stored {
-            node_uid: self.config.node_uid.clone(),
-            store_epoch: Some(store_epoch),
-            revision: Some(desired.revision),
-            assignments: next.values().map(|assignment| Assignment::clone(assignment)).collect(),
-            pool: desired.pool.unwrap_or_else(|| self.pool.clone()),
-            lost: None,
+        let pool = desired.pool.unwrap_or_else(|| self.pool.clone());
+        let to_store = ToStore {
+            node_uid: &self.config.node_uid,
+            store_epoch: &store_epoch,
+            revision: desired.revision,
+            assignments: next.values().map(|assignment| &**assignment).collect(),
+            pool: &pool,
         };
-        let bytes = serde_json::to_vec(&stored).map_err(io::Error::from)?;
+        let bytes = serde_json::to_vec(&to_store).map_err(io::Error::from)?;
         self.disk.write_atomic(&self.config.data_dir.join(NAME), &bytes, 0o600)?;
-        self.store_epoch = stored.store_epoch;
-        self.revision = stored.revision;
-        self.pool = stored.pool;
+        let large = bytes.len() >= LARGE;
+        drop(bytes);
+        self.store_epoch = Some(store_epoch);
+        self.revision = Some(desired.revision);
+        self.pool = pool;
         if everything {
             touched.extend(self.desired.keys().chain(next.keys()).cloned());
         }
@@ -157,6 +172,9 @@ impl Agent {
         }
         if let Err(error) = self.materials.drop_unused(&desired.dropped_materials) {
             tracing::warn!(%error, "values that nothing uses any more stay on disk for now");
+        }
+        if large {
+            forget_freed();
         }
         Ok(())
     }

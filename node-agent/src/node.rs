@@ -11,6 +11,7 @@ use drover_client::{Backoff, ConfigError};
 use drover_wire::{JoinRequest, JoinResponse};
 use drover_world::{Disk, RealDisk, World};
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 use crate::agent::Agent;
 use crate::config::{Config, SEARCH_PATH};
@@ -149,23 +150,36 @@ pub async fn run_node(options: NodeOptions, shutdown: impl Future<Output = ()>) 
         let (agent, handle) =
             Agent::open(config, options.world.clone(), Arc::clone(&options.disk), Arc::clone(&host))?;
         let (stop, stopped) = oneshot::channel::<()>();
-        // Whichever ends first: the loop alone has state, and ends when it is told to.
-        let running = agent.run(async move { drop(stopped.await) });
-        tokio::pin!(running);
+        // A task of its own: while the loop waits for the disk, the session is heard. Dropped, it goes with this future.
+        let mut running = JoinSet::new();
+        running.spawn(agent.run(async move { drop(stopped.await) }));
         let session = Connection { handle, host: Arc::clone(&host), boot_id: boot_id.clone() };
         let session = hold_session(&options, &mut credential, &mut rejoin, &session);
         let again = tokio::select! {
             biased;
             () = &mut shutdown => false,
-            ended = &mut running => return Ok(ended?),
+            ended = ended(&mut running) => return Ok(ended?),
             outcome = session => { outcome?; true }
         };
+        // The loop alone has state, and ends when it is told to.
         drop(stop);
-        running.await?;
+        ended(&mut running).await?;
         if !again {
             return Ok(());
         }
         tracing::info!(uid = credential.node_uid, "the host has joined anew, as another node");
+    }
+}
+
+/// Waits for the loop to end. A panic in it is one here.
+async fn ended(running: &mut JoinSet<Result<(), AgentError>>) -> Result<(), AgentError> {
+    match running.join_next().await {
+        Some(Ok(ended)) => ended,
+        Some(Err(error)) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(AgentError::Stopped),
+        },
+        None => Err(AgentError::Stopped),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Ticks: which are due, and what becomes of each.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use drover_mutants::{Mutant, active};
@@ -18,16 +19,23 @@ use crate::ledger::{CauseKey, Change, Claim, Memory, Stage};
 /// The wall may be set while a timer sleeps towards a time of day: it looks again at least this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
+impl Armed {
+    fn is_by(&self, assignment: &Arc<Assignment>) -> bool {
+        Arc::ptr_eq(&self.by, assignment) || self.by.spec.timer == assignment.spec.timer
+    }
+}
+
 impl Agent {
     pub(crate) fn plan_timer(
         &mut self,
-        assignment: &Assignment,
+        assignment: &Arc<Assignment>,
         timer: &TimerSpec,
         now: Now,
     ) -> Option<Duration> {
         let uid = &assignment.metadata.uid;
         let mut memory = self.memory(uid);
-        let looked = self.timers.get(uid).filter(|armed| armed.spec == *timer).and_then(|armed| armed.looked);
+        let looked =
+            self.timers.get(uid).filter(|armed| armed.is_by(assignment)).and_then(|armed| armed.looked);
         let held = Dealt { cursor: memory.cursor, aside: memory.aside };
         let dealt = self.dealt(uid, held, looked, now);
         if dealt != held {
@@ -90,15 +98,16 @@ impl Agent {
     }
 
     /// Makes sure that the timer is armed as its spec says; false when it cannot be.
-    fn arm(&mut self, assignment: &Assignment, timer: &TimerSpec, memory: &Memory, now: Now) -> bool {
+    fn arm(&mut self, assignment: &Arc<Assignment>, timer: &TimerSpec, memory: &Memory, now: Now) -> bool {
         let uid = &assignment.metadata.uid;
-        if self.timers.get(uid).is_some_and(|armed| armed.spec == *timer) {
+        if let Some(armed) = self.timers.get_mut(uid).filter(|armed| armed.is_by(assignment)) {
+            armed.by = Arc::clone(assignment);
             return true;
         }
         match Schedule::of(timer, &assignment.spec.workload_ref.uid, &self.config.node_uid) {
             Ok(schedule) => {
                 let anchor = Anchor::new(now, memory.cursor);
-                let armed = Armed { spec: timer.clone(), schedule, anchor, looked: None, next: None };
+                let armed = Armed { by: Arc::clone(assignment), schedule, anchor, looked: None, next: None };
                 self.timers.insert(uid.clone(), armed);
                 true
             }

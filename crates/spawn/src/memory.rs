@@ -1,4 +1,4 @@
-//! What a process that has started no longer needs in memory: most of its own program.
+//! What a process no longer needs in memory: most of its own program once it has started, and what it has freed.
 
 use std::ffi::c_void;
 use std::fs;
@@ -18,6 +18,20 @@ pub fn forget_program() -> io::Result<()> {
         unsafe { madvise(start as *mut c_void, length, Advice::LinuxDontNeed) }?;
     }
     Ok(())
+}
+
+/// Gives back to the system what the allocator keeps for later: after something large that will not come again soon.
+pub fn forget_freed() {
+    #[cfg(target_env = "gnu")]
+    {
+        mod sys {
+            unsafe extern "C" {
+                pub(super) fn malloc_trim(pad: usize) -> std::ffi::c_int;
+            }
+        }
+        // SAFETY: it takes the allocator's own locks, as every allocation does.
+        unsafe { sys::malloc_trim(0) };
+    }
 }
 
 /// Mappings of a file that can be dropped: start and length. One with a page that is no longer the file's (the loader

@@ -23,7 +23,7 @@ const USAGE: &str = "cargo xtask CHORE
   lint       clippy on everything, warnings are errors
   test       every test
   fuzz       every target of fuzz/, from what is kept  [--seconds N: each, default 5]  [TARGET]...
-  sim        runs of the whole cluster in virtual time: 160 small seeds and 3 large ones  [ARGUMENTS: these instead]
+  sim        runs of the whole cluster in virtual time: 200 small seeds and 3 large ones  [ARGUMENTS: these instead]
   tidy       the rules of the house: arrows between crates, room sizes, module heads
   generate   write schemas/ anew  [--check: fail when that would change it]";
 

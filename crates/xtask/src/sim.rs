@@ -4,9 +4,8 @@ use anyhow::Result;
 
 use crate::run;
 
-/// Small clusters, many of them: what is rare in one run is found in another. Not 200 of them yet: seed 161 breaks a law,
-/// see "What is open" in docs/testing.md.
-const SMALL: [&str; 6] = ["--seeds", "0..160", "--nodes", "8", "--hours", "2"];
+/// Small clusters, many of them: what is rare in one run is found in another.
+const SMALL: [&str; 6] = ["--seeds", "0..200", "--nodes", "8", "--hours", "2"];
 /// A day of larger ones: what only comes with time, or with many.
 const LARGE: [&str; 6] = ["--seeds", "1000..1003", "--nodes", "50", "--hours", "24"];
 

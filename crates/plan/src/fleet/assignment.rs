@@ -201,17 +201,17 @@ pub fn build(workload: Workload<'_>, node: &Node, held: Option<&Assignment>) -> 
         Workload::Timer(w) => {
             let mut inner = w.spec.clone();
             inner.placement = None;
-            spec.timer = Some(inner);
+            spec.timer = Some(Box::new(inner));
         }
         Workload::Task(w) => {
             let mut inner = w.spec.clone();
             inner.placement = None;
-            spec.task = Some(inner);
+            spec.task = Some(Box::new(inner));
         }
         Workload::Service(w) => {
             let mut inner = w.spec.clone();
             inner.placement = None;
-            spec.service = Some(inner);
+            spec.service = Some(Box::new(inner));
         }
     }
     if let Some(before) = held.map(held_for)

@@ -178,7 +178,11 @@ mod tests {
         assert_eq!(unknown_since(&back), None, "it is there, whatever its condition still says");
         assert_eq!(judge(&n, &[], at(900)).ready.last_transition_time, at(160));
         n.status.as_mut().unwrap().session.as_mut().unwrap().changed_at = Some(at(500));
-        assert_eq!(unknown_since(&n), Some(at(500)), "it was there meanwhile, and nobody said that it was Ready");
+        assert_eq!(
+            unknown_since(&n),
+            Some(at(500)),
+            "it was there meanwhile, and nobody said that it was Ready"
+        );
     }
 
     #[test]

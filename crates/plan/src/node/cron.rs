@@ -17,10 +17,11 @@ use super::schedule::ScheduleError;
 /// Offsets change a few times a year; a line that matches nothing in so many stretches matches never.
 const MAX_STRETCHES: usize = 400;
 
-/// A parsed cron line in its zone.
+/// A cron line that can be read, in its zone.
 #[derive(Clone, Debug)]
 pub struct CronSchedule {
-    cron: Cron,
+    /// As text: read, it is a hundred times larger, and a tick is rare beside the timers that wait for theirs.
+    line: Box<str>,
     zone: TimeZone,
     dst: Dst,
 }
@@ -29,17 +30,16 @@ impl CronSchedule {
     /// Parses a line of 5 or 6 fields, or a nickname. `zone` is an IANA name, UTC when absent; `dst` overrides what
     /// the shape of the hour field says.
     pub fn parse(line: &str, zone: Option<&str>, dst: Option<Dst>) -> Result<Self, ScheduleError> {
-        let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
         // The parser's idea of white space is narrower than that of the check a line has passed.
         let words = line.split_whitespace().collect::<Vec<_>>().join(" ");
         // The one nickname of crontab(5) that it does not know.
-        let words = if words.eq_ignore_ascii_case("@midnight") { "@daily" } else { &words };
-        let cron = parser.parse(words).map_err(|error| ScheduleError::Cron(error.to_string()))?;
+        let words = if words.eq_ignore_ascii_case("@midnight") { "@daily".to_owned() } else { words };
+        read(&words)?;
         let zone = match zone {
             None => TimeZone::UTC,
             Some(name) => TimeZone::get(name).map_err(|_| ScheduleError::Zone(name.to_owned()))?,
         };
-        Ok(Self { cron, zone, dst: dst.unwrap_or_else(|| default_dst(line)) })
+        Ok(Self { line: words.into(), zone, dst: dst.unwrap_or_else(|| default_dst(line)) })
     }
 
     /// How it treats the two special nights.
@@ -49,7 +49,7 @@ impl CronSchedule {
 
     /// The first tick later than `after`.
     pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
-        let mut search = Search { cron: &self.cron, known: None };
+        let mut search = Search { cron: read(&self.line).ok()?, known: None };
         // Where in the current stretch to look from, and whether that reading itself counts.
         let mut at = after;
         let mut inclusive = false;
@@ -100,6 +100,11 @@ impl CronSchedule {
     }
 }
 
+fn read(line: &str) -> Result<Cron, ScheduleError> {
+    let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
+    parser.parse(line).map_err(|error| ScheduleError::Cron(error.to_string()))
+}
+
 /// An hour field that is `*`, a step or a range makes an interval, which follows elapsed time.
 fn default_dst(line: &str) -> Dst {
     let fields: Vec<&str> = line.split_whitespace().collect();
@@ -112,12 +117,12 @@ fn default_dst(line: &str) -> Dst {
 }
 
 /// Matches readings of the civil clock. What was found once is not searched for again from a later place before it.
-struct Search<'a> {
-    cron: &'a Cron,
+struct Search {
+    cron: Cron,
     known: Option<(DateTime, DateTime)>,
 }
 
-impl Search<'_> {
+impl Search {
     fn next(&mut self, from: DateTime, inclusive: bool) -> Option<DateTime> {
         if let Some((searched, found)) = self.known
             && searched < from

@@ -17,7 +17,8 @@ pub type Assignment = Object<AssignmentSpec, AssignmentStatus>;
 /// The finalizer that keeps a deleted Assignment until its agent reports the processes ended.
 pub const FINALIZER: &str = "drover.dev/node";
 
-/// One workload as one node has to do it: exactly one of `timer`, `task`, `service`, with `placement` removed.
+/// One workload as one node has to do it: exactly one of `timer`, `task`, `service`, with `placement` removed; boxed, as
+/// two of the three are not there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AssignmentSpec {
@@ -30,13 +31,13 @@ pub struct AssignmentSpec {
     pub node_labels: BTreeMap<String, String>,
     /// A Timer's spec.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timer: Option<TimerSpec>,
+    pub timer: Option<Box<TimerSpec>>,
     /// A Once Task's spec.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub task: Option<TaskSpec>,
+    pub task: Option<Box<TaskSpec>>,
     /// A Service's spec.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service: Option<ServiceSpec>,
+    pub service: Option<Box<ServiceSpec>>,
     /// The lease of a workload that may move (`placement.failoverAfter`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Duration>,
