@@ -63,8 +63,7 @@ pub fn unknown_since(node: &Node) -> Option<Timestamp> {
         return None;
     }
     let unknown = ready_condition(node).filter(|c| c.status == ConditionStatus::Unknown)?;
-    let ended = session.and_then(|s| s.changed_at);
-    Some(ended.map_or(unknown.last_transition_time, |ended| ended.max(unknown.last_transition_time)))
+    session.and_then(|s| s.changed_at).max(Some(unknown.last_transition_time))
 }
 
 /// The pool that counts for a node: the highest priority, then the first by name.

@@ -6,8 +6,8 @@
 //! repeated fires the first time only.
 
 use croner::Cron;
-use croner::parser::{CronParser, Seconds, Year};
 use drover_types::kinds::timer::Dst;
+use drover_types::validate::cron::read;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -30,16 +30,12 @@ impl CronSchedule {
     /// Parses a line of 5 or 6 fields, or a nickname. `zone` is an IANA name, UTC when absent; `dst` overrides what
     /// the shape of the hour field says.
     pub fn parse(line: &str, zone: Option<&str>, dst: Option<Dst>) -> Result<Self, ScheduleError> {
-        // The parser's idea of white space is narrower than that of the check a line has passed.
-        let words = line.split_whitespace().collect::<Vec<_>>().join(" ");
-        // The one nickname of crontab(5) that it does not know.
-        let words = if words.eq_ignore_ascii_case("@midnight") { "@daily".to_owned() } else { words };
-        read(&words)?;
+        read(line).map_err(|error| ScheduleError::Cron(error.to_string()))?;
         let zone = match zone {
             None => TimeZone::UTC,
             Some(name) => TimeZone::get(name).map_err(|_| ScheduleError::Zone(name.to_owned()))?,
         };
-        Ok(Self { line: words.into(), zone, dst: dst.unwrap_or_else(|| default_dst(line)) })
+        Ok(Self { line: line.into(), zone, dst: dst.unwrap_or_else(|| default_dst(line)) })
     }
 
     /// How it treats the two special nights.
@@ -98,11 +94,6 @@ impl CronSchedule {
         let began = self.zone.preceding(just_after).next()?.timestamp();
         Some(self.offset_before(began).to_datetime(began))
     }
-}
-
-fn read(line: &str) -> Result<Cron, ScheduleError> {
-    let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
-    parser.parse(line).map_err(|error| ScheduleError::Cron(error.to_string()))
 }
 
 /// An hour field that is `*`, a step or a range makes an interval, which follows elapsed time.

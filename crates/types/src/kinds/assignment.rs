@@ -17,8 +17,8 @@ pub type Assignment = Object<AssignmentSpec, AssignmentStatus>;
 /// The finalizer that keeps a deleted Assignment until its agent reports the processes ended.
 pub const FINALIZER: &str = "drover.dev/node";
 
-/// One workload as one node has to do it: exactly one of `timer`, `task`, `service`, with `placement` removed; boxed, as
-/// two of the three are not there.
+// Boxed, as two of the three are not there.
+/// One workload as one node has to do it: exactly one of `timer`, `task`, `service`, with `placement` removed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AssignmentSpec {

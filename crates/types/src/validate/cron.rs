@@ -1,5 +1,6 @@
 //! Cron lines, field by field, so that an error names the field and its range; croner has the last word.
 
+use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 
 /// Why a line is not a schedule.
@@ -72,9 +73,17 @@ pub fn check(line: &str) -> Result<(), CronError> {
         }
     }
     possible(words[words.len() - 3], words[words.len() - 2], words[words.len() - 1])?;
+    read(line).map(|_| ())
+}
+
+/// Reads a line that [`check`] lets pass.
+pub fn read(line: &str) -> Result<Cron, CronError> {
     let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
-    // Its idea of white space is narrower than ours.
-    parser.parse(&words.join(" ")).map(|_| ()).map_err(|e| CronError(e.to_string()))
+    // The parser's idea of white space is narrower than ours.
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    // The one nickname of crontab(5) that it does not know.
+    let line = if line.eq_ignore_ascii_case("@midnight") { "@daily" } else { &line };
+    parser.parse(line).map_err(|e| CronError(e.to_string()))
 }
 
 impl Field {
