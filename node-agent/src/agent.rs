@@ -142,7 +142,7 @@ impl Agent {
         let mut agent = Self {
             revision: stored.revision,
             store_epoch: stored.store_epoch,
-            desired: stored.assignments.into_iter().map(|a| (a.metadata.uid.clone(), Arc::new(a))).collect(),
+            desired: stored.assignments.into_iter().map(|a| (a.metadata.uid.clone(), a)).collect(),
             pool: stored.pool,
             config,
             world,

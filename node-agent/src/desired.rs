@@ -25,25 +25,16 @@ const LARGE: usize = 1 << 20;
 /// As many as a hello may hold.
 const MAX_OPEN_RUNS: usize = 4096;
 
-/// What [`Stored`] is read from: there may be thousands of Assignments, and they are not copied to be written.
-#[derive(Serialize)]
-struct ToStore<'a> {
-    node_uid: &'a str,
-    store_epoch: &'a str,
-    revision: u64,
-    assignments: Vec<&'a Assignment>,
-    pool: &'a PoolSettings,
-}
-
 /// Desired state as it is on disk.
-#[derive(Default, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Stored {
     /// Of which Node. Another one of the same name is owed everything anew.
     node_uid: String,
     pub(crate) store_epoch: Option<String>,
     pub(crate) revision: Option<u64>,
-    pub(crate) assignments: Vec<Assignment>,
+    /// Shared: there may be thousands, and they are not copied to be written.
+    pub(crate) assignments: Vec<Arc<Assignment>>,
     pub(crate) pool: PoolSettings,
     /// There was one, and it cannot be read: why. What was desired is not known, which is not the same as nothing.
     #[serde(skip)]
@@ -139,21 +130,21 @@ impl Agent {
         }
         // Values come before who uses them and go after: an Assignment is never there without them.
         self.materials.add(desired.full, desired.materials)?;
-        let pool = desired.pool.unwrap_or_else(|| self.pool.clone());
-        let to_store = ToStore {
-            node_uid: &self.config.node_uid,
-            store_epoch: &store_epoch,
-            revision: desired.revision,
-            assignments: next.values().map(|assignment| &**assignment).collect(),
-            pool: &pool,
+        let stored = Stored {
+            node_uid: self.config.node_uid.clone(),
+            store_epoch: Some(store_epoch),
+            revision: Some(desired.revision),
+            assignments: next.values().cloned().collect(),
+            pool: desired.pool.unwrap_or_else(|| self.pool.clone()),
+            lost: None,
         };
-        let bytes = serde_json::to_vec(&to_store).map_err(io::Error::from)?;
+        let bytes = serde_json::to_vec(&stored).map_err(io::Error::from)?;
         self.disk.write_atomic(&self.config.data_dir.join(NAME), &bytes, 0o600)?;
         let large = bytes.len() >= LARGE;
         drop(bytes);
-        self.store_epoch = Some(store_epoch);
-        self.revision = Some(desired.revision);
-        self.pool = pool;
+        self.store_epoch = stored.store_epoch;
+        self.revision = stored.revision;
+        self.pool = stored.pool;
         if everything {
             touched.extend(self.desired.keys().chain(next.keys()).cloned());
         }
