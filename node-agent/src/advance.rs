@@ -80,7 +80,13 @@ impl Agent {
     }
 
     fn may_start(&self, claim: &Claim, now: Now) -> bool {
-        !self.lost && self.desired.get(&claim.assignment_uid).is_none_or(|held| self.lease(held, now).holds())
+        let uid = claim.assignment_uid.as_str();
+        if self.lost || !self.desired.leased().contains_key(uid) {
+            return !self.lost;
+        }
+        // One with a lease is in memory.
+        let held = self.desired.get(uid);
+        held.is_ok_and(|held| held.is_none_or(|held| self.lease(&held, now).holds()))
     }
 
     /// Gives admitted claims to keepers, a bounded number of them: between two rounds the loop hears what else there

@@ -9,27 +9,48 @@ use std::time::Duration;
 use drover_mutants::{Mutant, active};
 use drover_plan::node::admission::Admission;
 use drover_plan::node::run::Live;
-use drover_plan::node::schedule::{Anchor, Schedule};
+use drover_plan::node::schedule::{Anchor, Schedule, was_set};
 use drover_plan::node::{Now, service::Replica};
 use drover_spawn::Started;
-use drover_types::kinds::assignment::{Assignment, AssignmentStatus};
 use drover_wire::PoolSettings;
 use drover_world::{Disk, World};
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 
+use crate::agenda::Agenda;
 use crate::config::Config;
-use crate::desired::Stored;
 use crate::handle::{self, AgentError, Handle, Message};
 use crate::host::Host;
 use crate::journal::Journal;
 use crate::ledger::{Change, Claim, Stage};
 use crate::materials::Materials;
+use crate::shelf::Shelf;
+use crate::status::Said;
 
 /// The longest sleep: a periodic look at everything due, should a bell ever be missed.
 const SWEEP: Duration = Duration::from_secs(60);
+/// The wall may be set while a timer sleeps towards a time of day: the clocks are compared again at least this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// Assignments that are planned in one step because something about them changed. What is due comes on top.
+const PLANNED: usize = 256;
+/// What has nothing to do for so long is kept on disk only.
+const REST: Duration = Duration::from_secs(10);
 /// How soon what the disk or the host refused is tried again.
 pub(crate) const RETRY: Duration = Duration::from_secs(5);
+
+/// When an Assignment is to be planned again although nothing changes: at a boot time, at a time of the wall's clock, or
+/// whichever comes first.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Next {
+    pub(crate) boot: Option<Duration>,
+    pub(crate) wall: Option<Timestamp>,
+}
+
+/// The boot time at which to look whether the wall's clock has come to a time.
+fn wake_for(at: Timestamp, now: Now) -> Duration {
+    let ahead = Duration::try_from(at.duration_since(now.wall)).unwrap_or_default();
+    now.boottime + ahead.min(LOOK_AGAIN)
+}
 
 /// Sleeps. Where there is nothing to wait for, what else is on this thread has a turn all the same.
 async fn pause(wait: Duration) {
@@ -42,9 +63,10 @@ async fn pause(wait: Duration) {
 
 /// A timer, armed.
 pub(crate) struct Armed {
-    /// By whose spec.
-    pub(crate) by: Arc<Assignment>,
-    pub(crate) schedule: Schedule,
+    /// By which spec: its mark.
+    pub(crate) by: u64,
+    /// Absent while the Assignment is on disk only; made again of it.
+    pub(crate) schedule: Option<Box<Schedule>>,
     pub(crate) anchor: Anchor,
     /// When it was looked at last, since the agent's start.
     pub(crate) looked: Option<Now>,
@@ -71,7 +93,7 @@ pub struct Agent {
     /// Revision and store epoch of `desired`.
     pub(crate) revision: Option<u64>,
     pub(crate) store_epoch: Option<String>,
-    pub(crate) desired: BTreeMap<String, Arc<Assignment>>,
+    pub(crate) desired: Shelf,
     pub(crate) pool: PoolSettings,
     pub(crate) timers: BTreeMap<String, Armed>,
     pub(crate) replicas: BTreeMap<(String, u32), Slot>,
@@ -88,14 +110,17 @@ pub struct Agent {
     pub(crate) dirty: BTreeSet<String>,
     /// Assignments whose status may be another than was said.
     pub(crate) changed: BTreeSet<String>,
-    /// When each Assignment is to be planned again although nothing changes.
-    pub(crate) agenda: BTreeMap<String, Duration>,
+    /// When each Assignment is to be planned again although nothing changes, in boot time and by the wall's clock.
+    pub(crate) agenda: Agenda<Duration>,
+    pub(crate) by_wall: Agenda<Timestamp>,
+    /// Both clocks, when it was last found that the wall's had been set, or at the start.
+    pub(crate) clocks: Option<Now>,
+    /// Assignments that are planned in a later step: too many had changed.
+    pub(crate) unplanned: BTreeSet<String>,
     /// What keeps an Assignment from being done: reason and message.
     pub(crate) problems: BTreeMap<String, (String, String)>,
-    /// Assignments whose references were resolved once against what the node holds now.
-    pub(crate) checked: BTreeSet<String>,
-    /// The status last reported, and when.
-    pub(crate) said: BTreeMap<String, (AssignmentStatus, Duration)>,
+    /// What was last said of each Assignment.
+    pub(crate) said: BTreeMap<String, Said>,
     /// Runs that are known to the server as waiting.
     pub(crate) told: BTreeSet<String>,
     /// Assignments reported as ended by this start of the agent.
@@ -128,22 +153,26 @@ impl Agent {
         disk.create_dir(&config.data_dir.join("runs"), 0o700)?;
         let journal = Journal::open(Arc::clone(&disk), &config.data_dir)?;
         let materials = Materials::open(Arc::clone(&disk), world.clone(), &config.data_dir)?;
-        let mut stored = Stored::read(&*disk, &config, journal.ledger().memories.is_empty());
-        if materials.is_lost() {
-            // The server sends values again only to who has nothing.
-            stored.store_epoch = None;
-            stored.revision = None;
-        }
+        let (desired, lost) =
+            Shelf::open(Arc::clone(&disk), &config.data_dir, journal.ledger().memories.is_empty());
+        let head = desired.head().clone();
+        // What was stored for another Node is done until its own state arrives, which replaces it. And the server sends
+        // values again only to who has nothing.
+        let (revision, store_epoch) = if head.node_uid != config.node_uid || materials.is_lost() {
+            (None, None)
+        } else {
+            (head.revision, head.store_epoch)
+        };
         let (handle, sender, receiver, bell) = handle::channel();
         let ledger = journal.ledger();
         let heard = ledger.heard.as_ref().filter(|heard| heard.boot_id == config.boot_id);
         let heard = heard.map(|heard| Duration::from_millis(heard.at_ms));
         let dropped = ledger.dropped;
         let mut agent = Self {
-            revision: stored.revision,
-            store_epoch: stored.store_epoch,
-            desired: stored.assignments.into_iter().map(|a| (a.metadata.uid.clone(), a)).collect(),
-            pool: stored.pool,
+            revision,
+            store_epoch,
+            desired,
+            pool: head.pool,
             config,
             world,
             disk,
@@ -160,9 +189,11 @@ impl Agent {
             touched: BTreeSet::new(),
             dirty: BTreeSet::new(),
             changed: BTreeSet::new(),
-            agenda: BTreeMap::new(),
+            agenda: Agenda::default(),
+            by_wall: Agenda::default(),
+            clocks: None,
+            unplanned: BTreeSet::new(),
             problems: BTreeMap::new(),
-            checked: BTreeSet::new(),
             said: BTreeMap::new(),
             told: BTreeSet::new(),
             ended: BTreeSet::new(),
@@ -170,14 +201,14 @@ impl Agent {
             unwritable: None,
             welcomed: false,
             heard,
-            lost: stored.lost.is_some(),
+            lost: lost.is_some(),
             bell,
             sender,
             receiver,
         };
         agent.cross();
         agent.adopt();
-        if let Some(why) = stored.lost {
+        if let Some(why) = lost {
             agent.tell_lost(&why);
         }
         Ok((agent, handle))
@@ -186,7 +217,8 @@ impl Agent {
     /// Every Assignment that is desired, remembered or has executions.
     pub(crate) fn known(&self) -> BTreeSet<String> {
         let ledger = self.journal.ledger();
-        self.desired.keys().chain(ledger.memories.keys()).chain(ledger.busy()).cloned().collect()
+        let remembered = ledger.memories.keys().chain(ledger.busy()).map(String::as_str);
+        self.desired.uids().map(|uid| &**uid).chain(remembered).map(str::to_owned).collect()
     }
 
     /// Takes note of all that was claimed or remembered by starts of the agent before this one.
@@ -322,6 +354,7 @@ impl Agent {
             // With what is written anyway: no sync of its own.
             self.number();
         }
+        self.rest(now);
         if !self.flush() {
             return wake.min(now.boottime + RETRY);
         }
@@ -349,26 +382,73 @@ impl Agent {
 
     /// Plans what changed and what is due; when the next one is.
     fn plan_due(&mut self, now: Now) -> Duration {
+        self.compare_clocks(now);
         let mut due = std::mem::take(&mut self.dirty);
-        let reached = self.agenda.iter().filter(|(_, at)| **at <= now.boottime);
-        due.extend(reached.map(|(uid, _)| uid.clone()));
+        // Between two rounds the loop hears what else there is.
+        let later = due.iter().nth(PLANNED).cloned();
+        self.unplanned = later.map(|first| due.split_off(&first)).unwrap_or_default();
+        due.extend(self.agenda.due(now.boottime).chain(self.by_wall.due(now.wall)).map(str::to_owned));
         for uid in due {
-            let at = match self.desired.get(&uid).cloned() {
-                Some(assignment) => self.plan(&assignment, now),
-                None if self.lost => None,
-                None => {
-                    self.leave(&uid, now);
-                    None
+            let next = match self.desired.wake(&uid) {
+                Ok(Some(assignment)) => self.plan(&assignment, now),
+                Ok(None) => {
+                    if !self.lost {
+                        self.leave(&uid, now);
+                    }
+                    Next::default()
+                }
+                Err(error) => {
+                    self.unread(&uid, &error);
+                    Next { boot: Some(now.boottime + RETRY), wall: None }
                 }
             };
-            match at {
-                Some(at) => self.agenda.insert(uid.clone(), at),
-                None => self.agenda.remove(&uid),
-            };
+            self.agenda.set(&uid, next.boot);
+            self.by_wall.set(&uid, next.wall);
             // What planning itself staged needs no second look.
             self.dirty.remove(&uid);
+            self.unplanned.remove(&uid);
         }
-        self.agenda.values().min().copied().unwrap_or(Duration::MAX)
+        self.dirty.extend(self.unplanned.iter().cloned());
+        let boot = self.agenda.first().unwrap_or(Duration::MAX);
+        self.by_wall.first().map_or(boot, |first| boot.min(wake_for(first, now)))
+    }
+
+    /// Has all that goes by the wall's clock planned again when that was set: its ticks are at other times now, and what
+    /// was leapt over is not to be taken for missed.
+    fn compare_clocks(&mut self, now: Now) {
+        match self.clocks {
+            Some(before) if !was_set(before, now) => {}
+            before => {
+                self.clocks = Some(now);
+                if before.is_some() {
+                    self.dirty.extend(self.by_wall.uids().map(str::to_owned));
+                }
+            }
+        }
+    }
+
+    /// An Assignment cannot be read from the disk now. What runs of it goes on, it is tried again, and the server is asked
+    /// for everything with the next session.
+    pub(crate) fn unread(&mut self, uid: &str, error: &io::Error) {
+        tracing::error!(uid, %error, "an Assignment cannot be read from the node's disk; it is tried again");
+        self.revision = None;
+    }
+
+    /// Keeps on disk only what was at work and has nothing to do for a while.
+    fn rest(&mut self, now: Now) {
+        for uid in self.desired.take_woken() {
+            let soon = self.agenda.get(&uid).is_some_and(|at| at <= now.boottime + REST)
+                || self.by_wall.get(&uid).is_some_and(|at| wake_for(at, now) <= now.boottime + REST);
+            let busy = self.dirty.contains(&*uid)
+                || self.changed.contains(&*uid)
+                || self.journal.ledger().claims_of(&uid).next().is_some();
+            if !soon && !busy {
+                self.desired.rest(&uid);
+                if let Some(armed) = self.timers.get_mut(&*uid) {
+                    armed.schedule = None;
+                }
+            }
+        }
     }
 
     /// Ends and removes what no Assignment accounts for: directories of runs that the journal does not know.

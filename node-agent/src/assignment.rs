@@ -1,8 +1,5 @@
 //! What an Assignment wants now: ticks claimed, tasks and replicas started, what is not wanted ended.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use drover_plan::node::Now;
 use drover_plan::node::lease::Lease;
 use drover_plan::node::run::StopCause;
@@ -11,14 +8,14 @@ use drover_types::kinds::run::{Trigger, TriggerType};
 use drover_types::kinds::task::TaskSpec;
 use drover_wire::{AssignmentIdentity, ReportItem};
 
-use crate::agent::Agent;
+use crate::agent::{Agent, Next};
 use crate::claim::template_of;
 use crate::launch::{self, LaunchError};
 use crate::ledger::{CauseKey, Change, Memory};
 
 impl Agent {
-    /// Decides on one Assignment; the boot time at which to look again.
-    pub(crate) fn plan(&mut self, assignment: &Arc<Assignment>, now: Now) -> Option<Duration> {
+    /// Decides on one Assignment; when to look again.
+    pub(crate) fn plan(&mut self, assignment: &Assignment, now: Now) -> Next {
         let uid = &assignment.metadata.uid;
         self.get_to_know(assignment, now);
         let deleted = assignment.metadata.deletion_timestamp.is_some();
@@ -34,7 +31,7 @@ impl Agent {
                 };
                 self.tell_ended(identity);
             }
-            return None;
+            return Next::default();
         }
         let lease = self.lease(assignment, now);
         let renew_by = match lease {
@@ -43,19 +40,19 @@ impl Agent {
             Lease::Lapsed => {
                 self.changed.insert(uid.clone());
                 self.stop_live(uid, StopCause::LeaseLost);
-                return self.fenced_until(assignment, now);
+                return Next { boot: self.fenced_until(assignment, now), wall: None };
             }
         };
         self.check_references(assignment, now);
-        let at = if let Some(timer) = &assignment.spec.timer {
+        let next = if let Some(timer) = &assignment.spec.timer {
             self.plan_timer(assignment, timer, now)
         } else if let Some(task) = &assignment.spec.task {
             self.plan_task(assignment, task, now);
-            None
+            Next::default()
         } else {
-            self.plan_service(assignment, now)
+            Next { boot: self.plan_service(assignment, now), wall: None }
         };
-        [at, renew_by].into_iter().flatten().min()
+        Next { boot: [next.boot, renew_by].into_iter().flatten().min(), ..next }
     }
 
     /// An Assignment that is no longer desired: what runs of it ends, then it is forgotten.
@@ -105,7 +102,7 @@ impl Agent {
     /// anything has to start.
     fn check_references(&mut self, assignment: &Assignment, now: Now) {
         let uid = &assignment.metadata.uid;
-        if !self.checked.insert(uid.clone()) {
+        if !self.desired.check(uid) {
             return;
         }
         let Some(template) = template_of(assignment) else { return };

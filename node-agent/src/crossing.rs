@@ -25,17 +25,21 @@ impl Agent {
                 epoch,
                 "the server's store has another history: it was restored, or is another one"
             );
-            let wanted: Vec<Arc<Assignment>> = self.desired.values().cloned().collect();
-            for assignment in &wanted {
-                if !self.journal.ledger().memories.contains_key(&assignment.metadata.uid) {
-                    self.inherit(assignment, now);
+            let memories = &self.journal.ledger().memories;
+            let unknown = self.desired.uids().filter(|uid| !memories.contains_key(&***uid));
+            for uid in unknown.cloned().collect::<Vec<_>>() {
+                // One that cannot be read now takes over what it is heir to when it is first planned.
+                if let Ok(Some(assignment)) = self.desired.get(&uid) {
+                    self.inherit(&assignment, now);
                 }
             }
         }
-        let wanted: Vec<String> = self.desired.keys().cloned().collect();
+        let wanted: Vec<String> = self.desired.uids().map(|uid| (**uid).to_owned()).collect();
         let ledger = self.journal.ledger();
         let is_ours = |uid: &&String| {
-            let held = self.desired.get(*uid).is_some_and(|assignment| self.lease(assignment, now).holds());
+            let leased = self.desired.leased().contains_key(uid.as_str());
+            let holds = |assignment: &Arc<Assignment>| self.lease(assignment, now).holds();
+            let held = !leased || self.desired.get(uid).is_ok_and(|held| held.as_ref().is_some_and(holds));
             held && ledger.memories.contains_key(*uid)
         };
         let carried = wanted.iter().filter(is_ours).cloned().collect();
@@ -69,9 +73,7 @@ impl Agent {
         let epoch = self.store_epoch.as_deref();
         let ledger = self.journal.ledger();
         let of_old = ledger.memories.iter().find(|(held, memory)| {
-            memory.workload == *workload
-                && memory.epoch.as_deref() != epoch
-                && !self.desired.contains_key(*held)
+            memory.workload == *workload && memory.epoch.as_deref() != epoch && !self.desired.contains(held)
         });
         let heir = |from: &str| Heir {
             from: from.to_owned(),

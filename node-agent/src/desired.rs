@@ -1,74 +1,26 @@
-//! The desired state on disk: taken over whole, so that the node goes on with it when there is no server.
+//! The desired state as the server sends it: taken over whole or not at all, and kept on disk, so that the node goes on
+//! with it when there is no server.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use drover_spawn::memory::forget_freed;
 use drover_types::kinds::assignment::{Assignment, AssignmentStatus};
 use drover_types::{Condition, ConditionStatus};
-use drover_wire::{Accepted, Desired, PoolSettings, ReportItem, StatusReport};
-use drover_world::Disk;
-use serde::{Deserialize, Serialize};
+use drover_wire::{Accepted, Desired, ReportItem, StatusReport};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::agent::Agent;
-use crate::config::Config;
 use crate::handle::{AgentError, Standing};
 use crate::ledger::Change;
+use crate::shelf::{Head, Update};
 use crate::welcome::WENT_BACK;
 
-const NAME: &str = "desired.json";
-const MAX_BYTES: u64 = 128 << 20;
-/// A state of this size took several times as much while it was read and written.
-const LARGE: usize = 1 << 20;
+/// A state of so many Assignments took several times as much memory while it was read.
+const LARGE: usize = 256;
 /// As many as a hello may hold.
 const MAX_OPEN_RUNS: usize = 4096;
-
-/// Desired state as it is on disk.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Stored {
-    /// Of which Node. Another one of the same name is owed everything anew.
-    node_uid: String,
-    pub(crate) store_epoch: Option<String>,
-    pub(crate) revision: Option<u64>,
-    /// Shared: there may be thousands, and they are not copied to be written.
-    pub(crate) assignments: Vec<Arc<Assignment>>,
-    pub(crate) pool: PoolSettings,
-    /// There was one, and it cannot be read: why. What was desired is not known, which is not the same as nothing.
-    #[serde(skip)]
-    pub(crate) lost: Option<String>,
-}
-
-impl Stored {
-    /// What was stored last. What was stored for another Node is done until its own state arrives, which replaces it.
-    /// `is_new`: whether the journal knows of no Assignment either.
-    pub(crate) fn read(disk: &dyn Disk, config: &Config, is_new: bool) -> Self {
-        let path = config.data_dir.join(NAME);
-        let mut stored = match disk.read(&path, MAX_BYTES) {
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-                // For whoever wants to know what it was: the next state replaces the file itself.
-                let aside = config.data_dir.join(format!("{NAME}.unreadable"));
-                if let Err(error) = disk.write_atomic(&aside, &bytes, 0o600) {
-                    tracing::warn!(%error, "the unreadable desired state was not set aside");
-                }
-                Self::lost(error.to_string())
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && is_new => Self::default(),
-            Err(error) => Self::lost(error.to_string()),
-        };
-        if stored.node_uid != config.node_uid {
-            stored.store_epoch = None;
-            stored.revision = None;
-        }
-        stored
-    }
-
-    fn lost(why: String) -> Self {
-        Self { lost: Some(why), ..Self::default() }
-    }
-}
 
 impl Agent {
     pub(crate) fn standing(&self) -> Standing {
@@ -98,7 +50,8 @@ impl Agent {
 
     /// Takes over a desired state: all of it is on disk and in force, or nothing of it is.
     pub(crate) fn take_over(&mut self, store_epoch: String, desired: Desired) -> Result<(), AgentError> {
-        if !desired.full && self.store_epoch.as_deref() != Some(&store_epoch) {
+        let known = self.store_epoch.as_deref() == Some(&store_epoch) && self.revision.is_some();
+        if !desired.full && !known {
             return Err(AgentError::Refused("a change of a state that this node does not have".into()));
         }
         if let Some(held) = self.revision
@@ -114,15 +67,13 @@ impl Agent {
         let everything =
             desired.full || !desired.materials.is_empty() || !desired.dropped_materials.is_empty();
         let mut touched: BTreeSet<String> = desired.removed.iter().cloned().collect();
-        let mut next = if desired.full { BTreeMap::new() } else { self.desired.clone() };
-        for uid in &desired.removed {
-            next.remove(uid);
-        }
+        let large = desired.assignments.len() >= LARGE;
+        let mut update = Update { full: desired.full, put: Vec::new(), removed: desired.removed };
         for value in desired.assignments {
             match Assignment::deserialize(&value) {
                 Ok(assignment) => {
                     touched.insert(assignment.metadata.uid.clone());
-                    next.insert(assignment.metadata.uid.clone(), Arc::new(assignment));
+                    update.put.push(Arc::new(assignment));
                 }
                 // One that this version cannot read holds up no other.
                 Err(error) => self.unreadable(&value, &error.to_string()),
@@ -130,25 +81,18 @@ impl Agent {
         }
         // Values come before who uses them and go after: an Assignment is never there without them.
         self.materials.add(desired.full, desired.materials)?;
-        let stored = Stored {
+        let head = Head {
             node_uid: self.config.node_uid.clone(),
             store_epoch: Some(store_epoch),
             revision: Some(desired.revision),
-            assignments: next.values().cloned().collect(),
             pool: desired.pool.unwrap_or_else(|| self.pool.clone()),
-            lost: None,
+            ..Head::default()
         };
-        let bytes = serde_json::to_vec(&stored).map_err(io::Error::from)?;
-        self.disk.write_atomic(&self.config.data_dir.join(NAME), &bytes, 0o600)?;
-        let large = bytes.len() >= LARGE;
-        drop(bytes);
-        self.store_epoch = stored.store_epoch;
-        self.revision = stored.revision;
-        self.pool = stored.pool;
         if everything {
-            touched.extend(self.desired.keys().chain(next.keys()).cloned());
+            touched.extend(self.desired.uids().map(|uid| (**uid).to_owned()));
         }
-        self.desired = next;
+        self.desired.update(head.clone(), update)?;
+        (self.store_epoch, self.revision, self.pool) = (head.store_epoch, head.revision, head.pool);
         self.cross();
         if std::mem::take(&mut self.lost) {
             // Now it is known which of what was found running is not wanted any more.
@@ -157,7 +101,7 @@ impl Agent {
         for uid in touched {
             // What was missing may be there now, and the other way round.
             self.problems.remove(&uid);
-            self.checked.remove(&uid);
+            self.desired.uncheck(&uid);
             self.changed.insert(uid.clone());
             self.dirty.insert(uid);
         }

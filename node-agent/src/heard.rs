@@ -18,14 +18,14 @@ const FILE: &str = "heard";
 impl Agent {
     /// What a keeper of this execution needs to know to end it in time by itself; none where it never moves.
     pub(crate) fn leash(&self, claim: &Claim) -> Option<Leash> {
-        let length = self.desired.get(&claim.assignment_uid)?.spec.lease?;
+        let length = *self.desired.leased().get(claim.assignment_uid.as_str())?;
         let process = &claim.template.process;
         let signal = process.termination_signal.as_deref().and_then(signal_named).unwrap_or(Signal::TERM);
         Some(Leash {
             file: self.config.data_dir.join(FILE),
             boot_id: self.config.boot_id.clone(),
             heard_ms: self.heard.map_or(0, millis),
-            length_ms: length.as_millis(),
+            length_ms: millis(length),
             grace_ms: millis(Rules::of(&claim.template).grace),
             signal: signal.as_raw(),
         })
@@ -45,9 +45,9 @@ impl Agent {
             return;
         }
         self.heard = Some(at);
-        let leased = self.desired.values().filter_map(|held| Some((held, held.spec.lease?.to_std())));
-        let Some(shortest) = leased.clone().map(|(_, lease)| lease).min() else { return };
-        let uids: Vec<String> = leased.map(|(held, _)| held.metadata.uid.clone()).collect();
+        let leased = self.desired.leased();
+        let Some(shortest) = leased.values().min().copied() else { return };
+        let uids: Vec<String> = leased.keys().map(|uid| (**uid).to_owned()).collect();
         self.tell_keepers(at);
         self.dirty.extend(uids.iter().cloned());
         self.changed.extend(uids);

@@ -22,7 +22,6 @@ impl Agent {
         self.replicas.retain(|(of, _), _| *of != uid);
         self.said.remove(uid);
         self.ended.remove(uid);
-        self.checked.remove(uid);
         self.stage(Change::Forget(uid.to_owned()));
     }
 
@@ -32,7 +31,8 @@ impl Agent {
             // The limits are not known.
             return;
         }
-        let timer = self.desired.get(uid).and_then(|assignment| assignment.spec.timer.as_ref());
+        let Ok(assignment) = self.desired.get(uid) else { return };
+        let timer = assignment.as_ref().and_then(|assignment| assignment.spec.timer.as_ref());
         let limit = |success| {
             let given = timer.and_then(|t| {
                 if success { t.successful_runs_history_limit } else { t.failed_runs_history_limit }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use drover_mutants::{Mutant, active};
 use drover_world::{Append, Disk};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::ledger::{Change, Ledger};
@@ -140,9 +141,9 @@ impl Journal {
     }
 }
 
-/// A line: 16 hex digits of a hash, a space, the change as JSON.
-fn encode(change: &Change, bytes: &mut Vec<u8>) -> io::Result<()> {
-    let json = serde_json::to_vec(change)?;
+/// Adds a line: 16 hex digits of a hash, a space, the record as JSON.
+pub(crate) fn encode(record: &impl Serialize, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let json = serde_json::to_vec(record)?;
     bytes.extend_from_slice(&checksum(&json));
     bytes.push(b' ');
     bytes.extend_from_slice(&json);
@@ -151,13 +152,15 @@ fn encode(change: &Change, bytes: &mut Vec<u8>) -> io::Result<()> {
 }
 
 fn decode(line: &[u8]) -> Option<Change> {
+    serde_json::from_slice(unseal(line)?).ok()
+}
+
+/// The JSON of a line that is as it was written.
+pub(crate) fn unseal(line: &[u8]) -> Option<&[u8]> {
     let line = line.strip_suffix(b"\n")?;
     let (sum, json) = line.split_at_checked(16)?;
     let json = json.strip_prefix(b" ")?;
-    if sum != checksum(json) {
-        return None;
-    }
-    serde_json::from_slice(json).ok()
+    (sum == checksum(json)).then_some(json)
 }
 
 fn checksum(json: &[u8]) -> [u8; 16] {

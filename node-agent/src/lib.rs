@@ -10,6 +10,7 @@
 //! Absent: the local socket, probes, messages and shared variables.
 
 mod advance;
+mod agenda;
 mod agent;
 mod assignment;
 mod claim;
@@ -34,6 +35,7 @@ mod launch;
 mod ledger;
 mod lock;
 mod machine;
+mod mark;
 mod materials;
 mod node;
 mod outcome;
@@ -42,6 +44,7 @@ mod past;
 mod report;
 mod services;
 mod session;
+mod shelf;
 mod status;
 mod steer;
 mod timers;

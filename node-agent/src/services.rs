@@ -101,8 +101,8 @@ impl Agent {
 
     /// What follows the end of a replica's run.
     pub(crate) fn replica_ended(&mut self, claim: &Claim, memory: &mut Memory, end: ReplicaEnd, now: Now) {
-        let (Some(assignment), Some(replica)) =
-            (self.desired.get(&claim.assignment_uid).cloned(), claim.replica)
+        // A Service's is in memory for as long as it is desired.
+        let (Ok(Some(assignment)), Some(replica)) = (self.desired.get(&claim.assignment_uid), claim.replica)
         else {
             return;
         };

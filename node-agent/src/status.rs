@@ -12,14 +12,25 @@ use drover_types::kinds::run::{RunPhase, RunStatus};
 use drover_types::{Condition, ConditionStatus};
 use drover_wire::{ReportItem, StatusReport};
 
-use crate::agent::Agent;
+use crate::agent::{Agent, RETRY};
 use crate::ledger::{Change, Claim, Memory, Stage};
+use crate::mark::mark;
 use crate::report;
 
 /// Between two reports of what only counts on.
 const PERIOD: Duration = Duration::from_secs(1);
 /// Conditions beside Ready; each is there once it was true.
 const PROBLEMS: [&str; 2] = ["ConfigMissing", "InvalidSchedule"];
+
+/// What was last reported of an Assignment.
+pub(crate) struct Said {
+    /// The mark of the status.
+    all: u64,
+    /// The mark of what of it others decide by.
+    deciding: u64,
+    /// The boot time of the report.
+    at: Duration,
+}
 
 /// Whether an Assignment is as it should be, and why or why not.
 type Verdict = (bool, &'static str, String);
@@ -31,18 +42,32 @@ impl Agent {
         self.tell_overflow();
         let mut wake = Duration::MAX;
         for uid in std::mem::take(&mut self.changed) {
-            let Some(assignment) = self.desired.get(&uid).cloned() else { continue };
+            if self.unplanned.contains(&uid) {
+                // What it is to do now is not decided yet.
+                self.changed.insert(uid);
+                continue;
+            }
+            let assignment = match self.desired.wake(&uid) {
+                Ok(Some(assignment)) => assignment,
+                Ok(None) => continue,
+                Err(error) => {
+                    self.unread(&uid, &error);
+                    self.changed.insert(uid);
+                    wake = wake.min(now.boottime + RETRY);
+                    continue;
+                }
+            };
             let memory = self.memory(&uid);
             let status = self.status(&assignment, &memory, now);
-            let Some((before, at)) = self.said.get(&uid) else {
+            let Some(said) = self.said.get(&uid) else {
                 self.say(&assignment, memory, status, now);
                 continue;
             };
-            if *before == status {
+            if said.all == mark(&status) {
                 continue;
             }
-            let due = *at + PERIOD;
-            if decides(before) == decides(&status) && now.boottime < due {
+            let due = said.at + PERIOD;
+            if said.deciding == deciding(&status) && now.boottime < due {
                 wake = wake.min(due);
                 self.changed.insert(uid);
                 continue;
@@ -67,7 +92,8 @@ impl Agent {
             self.stage_quietly(Change::Remember(uid.clone(), Box::new(memory)));
             self.changed.remove(&uid);
         }
-        self.said.insert(uid, (status, now.boottime));
+        let said = Said { all: mark(&status), deciding: deciding(&status), at: now.boottime };
+        self.said.insert(uid, said);
     }
 
     /// Runs that wait for an earlier one, a lane or a mutex are shown as Pending, with why.
@@ -210,10 +236,10 @@ impl Agent {
     }
 }
 
-/// What of a status others decide by.
-fn decides(status: &AssignmentStatus) -> impl PartialEq + use<> {
-    let conditions: Vec<(String, ConditionStatus, String)> =
-        status.conditions.iter().map(|c| (c.type_.clone(), c.status, c.reason.clone())).collect();
+/// The mark of what of a status others decide by.
+fn deciding(status: &AssignmentStatus) -> u64 {
+    let conditions: Vec<(&str, ConditionStatus, &str)> =
+        status.conditions.iter().map(|c| (c.type_.as_str(), c.status, c.reason.as_str())).collect();
     let failing = status.last_phase.is_some_and(|phase| phase != RunPhase::Succeeded);
-    (status.observed_generation, status.ready, status.outcome, failing, conditions)
+    mark(&(status.observed_generation, status.ready, status.outcome, failing, conditions))
 }

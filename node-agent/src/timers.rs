@@ -1,8 +1,5 @@
 //! Ticks: which are due, and what becomes of each.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use drover_mutants::{Mutant, active};
 use drover_plan::node::Now;
 use drover_plan::node::run::StopCause;
@@ -11,42 +8,30 @@ use drover_plan::node::timer::{Verdict, decide};
 use drover_types::kinds::assignment::Assignment;
 use drover_types::kinds::run::{Trigger, TriggerType};
 use drover_types::kinds::timer::{CatchUp, ConcurrencyPolicy, TimerSpec};
-use jiff::Timestamp;
 
-use crate::agent::{Agent, Armed};
+use crate::agent::{Agent, Armed, Next};
 use crate::ledger::{CauseKey, Change, Claim, Memory, Stage};
-
-/// The wall may be set while a timer sleeps towards a time of day: it looks again at least this often.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
-
-impl Armed {
-    fn is_by(&self, assignment: &Arc<Assignment>) -> bool {
-        Arc::ptr_eq(&self.by, assignment) || self.by.spec.timer == assignment.spec.timer
-    }
-}
+use crate::mark::mark;
 
 impl Agent {
-    pub(crate) fn plan_timer(
-        &mut self,
-        assignment: &Arc<Assignment>,
-        timer: &TimerSpec,
-        now: Now,
-    ) -> Option<Duration> {
+    pub(crate) fn plan_timer(&mut self, assignment: &Assignment, timer: &TimerSpec, now: Now) -> Next {
         let uid = &assignment.metadata.uid;
         let mut memory = self.memory(uid);
-        let looked =
-            self.timers.get(uid).filter(|armed| armed.is_by(assignment)).and_then(|armed| armed.looked);
+        let by = mark(timer);
+        let looked = self.timers.get(uid).filter(|armed| armed.by == by).and_then(|armed| armed.looked);
         let held = Dealt { cursor: memory.cursor, aside: memory.aside };
-        let dealt = self.dealt(uid, held, looked, now);
+        // What an armed period counts by is not moved by the clock.
+        let fixed = timer.every.is_some() && looked.is_some();
+        let dealt = if fixed { held } else { held.across(looked, now) };
         if dealt != held {
             (memory.cursor, memory.aside) = (dealt.cursor, dealt.aside);
             self.stage_quietly(Change::Remember(uid.clone(), Box::new(memory.clone())));
         }
-        if !self.arm(assignment, timer, &memory, now) {
-            return None;
-        }
-        let armed = self.timers.get_mut(uid)?;
-        let time = if armed.schedule.is_periodic() { armed.anchor.time(now) } else { now.wall };
+        let Some((armed, schedule)) = self.arm(assignment, (timer, by), &memory, now) else {
+            return Next::default();
+        };
+        let periodic = schedule.is_periodic();
+        let time = if periodic { armed.anchor.time(now) } else { now.wall };
         let suspended = timer.suspend == Some(true);
         if suspended != memory.suspended {
             // What would have ticked meanwhile was not missed.
@@ -56,18 +41,19 @@ impl Agent {
             self.stage(Change::Remember(uid.clone(), Box::new(memory.clone())));
         }
         if suspended {
-            return None;
+            return Next::default();
         }
-        let armed = self.timers.get_mut(uid)?;
-        if armed.schedule.is_on_boot() {
+        if schedule.is_on_boot() {
             self.plan_boot(assignment, timer, memory, now);
-            return None;
+            return Next::default();
         }
-        let (anchor, periodic) = (armed.anchor, armed.schedule.is_periodic());
+        let Some(armed) = self.timers.get_mut(uid) else { return Next::default() };
+        let anchor = armed.anchor;
         let before = armed.looked.replace(now).filter(|_| !periodic);
         let rules = LateRules::of(timer).across(before, now);
-        let found = due(&armed.schedule, &rules, memory.cursor, time);
+        let found = due(&schedule, &rules, memory.cursor, time);
         armed.next = found.next;
+        armed.schedule = Some(schedule);
         if let Some(cursor) = found.cursor {
             memory.cursor = cursor;
             memory.skipped += found.skipped;
@@ -87,36 +73,40 @@ impl Agent {
                 self.tick(timer, claim);
             }
         }
-        found.next.map(|next| wake_for(next, periodic.then_some(anchor), now))
+        if periodic {
+            Next { boot: found.next.map(|next| anchor.boottime_of(next)), wall: None }
+        } else {
+            Next { boot: None, wall: found.next }
+        }
     }
 
-    /// What was dealt with, after whatever the clock did since the last look. What an armed period counts by is not moved by
-    /// the clock.
-    fn dealt(&self, uid: &str, held: Dealt, looked: Option<Now>, now: Now) -> Dealt {
-        let periodic = self.timers.get(uid).is_some_and(|armed| armed.schedule.is_periodic());
-        if periodic && looked.is_some() { held } else { held.across(looked, now) }
-    }
-
-    /// Makes sure that the timer is armed as its spec says; false when it cannot be.
-    fn arm(&mut self, assignment: &Arc<Assignment>, timer: &TimerSpec, memory: &Memory, now: Now) -> bool {
+    /// Makes sure that the timer is armed as its spec says, and takes its schedule out; none when it cannot be.
+    fn arm(
+        &mut self,
+        assignment: &Assignment,
+        (timer, by): (&TimerSpec, u64),
+        memory: &Memory,
+        now: Now,
+    ) -> Option<(&mut Armed, Box<Schedule>)> {
         let uid = &assignment.metadata.uid;
-        if let Some(armed) = self.timers.get_mut(uid).filter(|armed| armed.is_by(assignment)) {
-            armed.by = Arc::clone(assignment);
-            return true;
+        let held = self.timers.get_mut(uid).filter(|armed| armed.by == by);
+        let schedule = match held.and_then(|armed| armed.schedule.take()) {
+            Some(schedule) => schedule,
+            None => match Schedule::of(timer, &assignment.spec.workload_ref.uid, &self.config.node_uid) {
+                Ok(schedule) => Box::new(schedule),
+                Err(error) => {
+                    self.timers.remove(uid);
+                    self.problems.insert(uid.clone(), ("InvalidSchedule".into(), error.to_string()));
+                    return None;
+                }
+            },
+        };
+        if self.timers.get(uid).is_none_or(|armed| armed.by != by) {
+            let anchor = Anchor::new(now, memory.cursor);
+            let armed = Armed { by, schedule: None, anchor, looked: None, next: None };
+            self.timers.insert(uid.clone(), armed);
         }
-        match Schedule::of(timer, &assignment.spec.workload_ref.uid, &self.config.node_uid) {
-            Ok(schedule) => {
-                let anchor = Anchor::new(now, memory.cursor);
-                let armed = Armed { by: Arc::clone(assignment), schedule, anchor, looked: None, next: None };
-                self.timers.insert(uid.clone(), armed);
-                true
-            }
-            Err(error) => {
-                self.timers.remove(uid);
-                self.problems.insert(uid.clone(), ("InvalidSchedule".into(), error.to_string()));
-                false
-            }
-        }
+        Some((self.timers.get_mut(uid)?, schedule))
     }
 
     fn plan_boot(&mut self, assignment: &Assignment, timer: &TimerSpec, mut memory: Memory, now: Now) {
@@ -176,15 +166,5 @@ impl Agent {
         }
         self.stage(Change::Claim(Box::new(claim)));
         Ok(())
-    }
-}
-
-fn wake_for(next: Timestamp, anchor: Option<Anchor>, now: Now) -> Duration {
-    match anchor {
-        Some(anchor) => anchor.boottime_of(next),
-        None => {
-            let ahead = Duration::try_from(next.duration_since(now.wall)).unwrap_or_default();
-            now.boottime + ahead.min(LOOK_AGAIN)
-        }
     }
 }

@@ -24,11 +24,10 @@ impl Agent {
     /// The name of the run that serves the request.
     fn run_now(&mut self, trigger: &Trigger, now: Now) -> Result<String, String> {
         let uid = &trigger.assignment_uid;
-        let assignment = self
-            .desired
-            .get(uid)
-            .cloned()
-            .ok_or("the node does not have this Assignment (yet, or any more)")?;
+        let held = self.desired.wake(uid);
+        let held =
+            held.map_err(|error| format!("the Assignment cannot be read from the node's disk: {error}"))?;
+        let assignment = held.ok_or("the node does not have this Assignment (yet, or any more)")?;
         let mut memory = self.memory(uid);
         if let Some((_, run)) = memory.requests.iter().find(|(id, _)| *id == trigger.request_id) {
             return Ok(run.clone());

@@ -42,8 +42,8 @@ impl Agent {
         self.said.clear();
         self.told.clear();
         self.ended.clear();
-        self.changed.extend(self.desired.keys().cloned());
-        self.dirty.extend(self.desired.keys().cloned());
+        self.changed.extend(self.desired.uids().map(|uid| (**uid).to_owned()));
+        self.dirty.extend(self.desired.uids().map(|uid| (**uid).to_owned()));
         let ledger = self.journal.ledger();
         let live =
             self.live.iter().filter_map(|(uid, (_, started))| Some((ledger.claims.get(uid)?, started)));

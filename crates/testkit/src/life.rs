@@ -151,6 +151,11 @@ impl Disk for LifeDisk {
         self.disk.read(path, limit)
     }
 
+    fn read_range(&self, path: &Path, at: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.life.operate()?;
+        self.disk.read_range(path, at, length)
+    }
+
     fn write_atomic(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         self.life.operate()?;
         self.disk.write_atomic(path, bytes, mode)

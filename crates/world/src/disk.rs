@@ -14,6 +14,9 @@ pub trait Disk: Send + Sync {
     /// The whole file. One longer than `limit` bytes is an error of kind `FileTooLarge`, and is not read.
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>>;
 
+    /// At most `length` bytes of the file from `at` on: fewer, or none, where it ends before.
+    fn read_range(&self, path: &Path, at: u64, length: usize) -> io::Result<Vec<u8>>;
+
     /// Replaces the file: after a crash at any instant it holds the old bytes or the new ones. When this
     /// returns, the new ones have reached the disk.
     fn write_atomic(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()>;
@@ -95,6 +98,14 @@ impl Disk for RealDisk {
                 format!("{} is longer than {limit} bytes", path.display()),
             ));
         }
+        Ok(bytes)
+    }
+
+    fn read_range(&self, path: &Path, at: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(at))?;
+        let mut bytes = Vec::with_capacity(length);
+        file.take(length as u64).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
@@ -293,6 +304,20 @@ mod tests {
         RealDisk.write_atomic(&path, b"1234", 0o600).unwrap();
         assert_eq!(RealDisk.read(&path, 3).unwrap_err().kind(), ErrorKind::FileTooLarge);
         assert_eq!(RealDisk.read(&directory.path().join("none"), 3).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_range_of_a_file_ends_where_the_file_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f");
+        RealDisk.write_atomic(&path, b"0123456789", 0o600).unwrap();
+        let range = |at, length| RealDisk.read_range(&path, at, length).unwrap();
+        assert_eq!(range(2, 3), b"234");
+        assert_eq!(range(8, 100), b"89");
+        assert_eq!(range(10, 1), b"");
+        assert_eq!(range(99, 1), b"");
+        let none = RealDisk.read_range(&directory.path().join("none"), 0, 1);
+        assert_eq!(none.unwrap_err().kind(), ErrorKind::NotFound);
     }
 
     #[test]

@@ -70,6 +70,14 @@ impl Seen {
     }
 }
 
+/// The file that the desired state is in.
+pub(crate) fn desired_file(data: &Path) -> PathBuf {
+    let entries = std::fs::read_dir(data.join("desired")).unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    files.remove(0)
+}
+
 pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }

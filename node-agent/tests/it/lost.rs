@@ -6,7 +6,7 @@ use drover_spawn::RunState;
 use drover_wire::{Accepted, Desired, ServerMessage};
 use serde_json::json;
 
-use crate::agent::{Dir, Seen, assignment, script, secret, text};
+use crate::agent::{Dir, Seen, assignment, desired_file, script, secret, text};
 use crate::server::{Server, Stored};
 use crate::sessions::Node;
 
@@ -27,7 +27,7 @@ async fn case_22_a_desired_state_that_cannot_be_read_ends_nothing_and_is_fetched
         let gone = peer.until(&mut store, "the other", run("gone")).await;
         node.crash().await;
         drop(peer);
-        let file = dir.data().join("desired.json");
+        let file = desired_file(&dir.data());
         match damage {
             Some(bytes) => std::fs::write(&file, bytes).unwrap(),
             None => std::fs::remove_file(&file).unwrap(),
@@ -55,7 +55,7 @@ async fn case_22_a_desired_state_that_cannot_be_read_ends_nothing_and_is_fetched
         assert!(runs(&kept) && !runs(&gone));
         let all: Vec<_> = store.seen.runs.keys().collect();
         assert_eq!(all.len(), 2, "something was started again: {:?}", store.seen.runs);
-        let aside = dir.data().join("desired.json.unreadable");
+        let aside = dir.data().join("desired.unreadable");
         assert_eq!(std::fs::read(aside).ok().as_deref(), damage);
     }
 }
@@ -93,7 +93,7 @@ async fn secrets_that_cannot_be_unsealed_are_sent_again() {
         assert_eq!(hello.desired_revision, None, "the server would not send them again");
         peer.send(ServerMessage::Desired(Box::new(state(revision)))).await;
         peer.until(&mut store, "it is as it should be", |seen| seen.is_ready("web").then_some(())).await;
-        while !std::fs::read_to_string(dir.data().join("desired.json"))
+        while !std::fs::read_to_string(desired_file(&dir.data()))
             .unwrap()
             .contains(&format!("\"revision\":{revision}"))
         {

@@ -154,11 +154,10 @@ async fn an_agent_killed_between_the_new_state_and_its_journal_still_knows_what_
     agent.run("job", "Succeeded").await;
     agent.stop().await;
     // The state that was on its way, and nothing of what follows it.
-    let file = dir.data().join("desired.json");
-    let mut stored: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    stored["store_epoch"] = "restored".into();
-    stored["assignments"] = json!([anew(job)]);
-    std::fs::write(&file, stored.to_string()).unwrap();
+    std::fs::remove_dir_all(dir.data().join("desired")).unwrap();
+    let stored =
+        json!({"node_uid": "node-uid", "store_epoch": "restored", "revision": 1, "assignments": [anew(job)]});
+    std::fs::write(dir.data().join("desired.json"), stored.to_string()).unwrap();
     let mut agent = Running::start(&dir.data());
     agent.until("its outcome", |seen| outcome(seen, "job")).await;
     assert_eq!(outcome(&agent.seen, "job").as_deref(), Some("Succeeded"));

@@ -13,7 +13,7 @@ use drover_wire::{
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use crate::agent::{Dir, assignment, boottime, end_all, lines, phase, script, text};
+use crate::agent::{Dir, assignment, boottime, desired_file, end_all, lines, phase, script, text};
 use crate::server::{Server, Stored};
 
 /// A node of a server in this process; killed when dropped.
@@ -197,7 +197,7 @@ async fn a_desired_state_is_acknowledged_once_it_is_on_disk_and_changes_follow()
     peer.desired(7, vec![bulky, bulkier]).await;
     let acked = |revision| AgentMessage::DesiredAck(DesiredAck { revision });
     while peer.message().await != acked(7) {}
-    let stored = std::fs::read_to_string(dir.data().join("desired.json")).unwrap();
+    let stored = std::fs::read_to_string(desired_file(&dir.data())).unwrap();
     assert!(stored.contains("\"revision\":7") && stored.contains("bulkier"));
     let delta = Desired {
         revision: 9,

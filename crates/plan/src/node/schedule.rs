@@ -229,6 +229,14 @@ fn leapt(before: Now, now: Now) -> bool {
     now.wall.duration_since(before.wall) > passed.saturating_add(PUNCTUAL)
 }
 
+/// Whether the wall's clock was set since `before`, either way. Half of what counts as a leap: two looks between which it
+/// was not, have no leap between them however often the clock was set by less.
+pub fn was_set(before: Now, now: Now) -> bool {
+    let passed = now.boottime.saturating_sub(before.boottime);
+    let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
+    now.wall.duration_since(before.wall).saturating_sub(passed).abs() > PUNCTUAL / 2
+}
+
 /// A tick that is to be run now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tick {

@@ -164,6 +164,15 @@ impl Disk for SimDisk {
         Ok(file.bytes().to_vec())
     }
 
+    fn read_range(&self, path: &Path, at: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut state = self.state();
+        let file = state.open(path)?;
+        let file = lock(&file);
+        let from = usize::try_from(at).unwrap_or(usize::MAX);
+        let found = file.bytes().get(from..).unwrap_or_default();
+        Ok(found[..found.len().min(length)].to_vec())
+    }
+
     fn write_atomic(&self, path: &Path, bytes: &[u8], _mode: u32) -> io::Result<()> {
         let name = path.file_name().ok_or_else(|| {
             io::Error::new(ErrorKind::InvalidInput, format!("{} names no file", path.display()))
