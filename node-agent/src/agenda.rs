@@ -17,21 +17,19 @@ impl<T> Default for Agenda<T> {
 
 impl<T: Copy + Ord> Agenda<T> {
     /// Puts it down for this time and no other, or for none.
-    pub(crate) fn set(&mut self, uid: &str, at: Option<T>) {
-        if self.at.get(uid).copied() == at {
+    pub(crate) fn set(&mut self, uid: &Arc<str>, at: Option<T>) {
+        if self.get(uid) == at {
             return;
         }
-        let key = match self.at.remove_entry(uid) {
-            Some((key, before)) => {
-                let held = (before, key);
-                self.order.remove(&held);
-                held.1
+        let before = match at {
+            Some(at) => {
+                self.order.insert((at, Arc::clone(uid)));
+                self.at.insert(Arc::clone(uid), at)
             }
-            None => uid.into(),
+            None => self.at.remove(uid),
         };
-        if let Some(at) = at {
-            self.order.insert((at, Arc::clone(&key)));
-            self.at.insert(key, at);
+        if let Some(before) = before {
+            self.order.remove(&(before, Arc::clone(uid)));
         }
     }
 
@@ -69,7 +67,7 @@ mod tests {
             let (mut agenda, mut model) = (Agenda::default(), BTreeMap::new());
             for (uid, at) in puts {
                 let uid = format!("u{uid}");
-                agenda.set(&uid, at);
+                agenda.set(&uid.as_str().into(), at);
                 match at {
                     Some(at) => model.insert(uid, at),
                     None => model.remove(&uid),

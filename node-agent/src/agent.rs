@@ -95,7 +95,7 @@ pub struct Agent {
     pub(crate) store_epoch: Option<String>,
     pub(crate) desired: Shelf,
     pub(crate) pool: PoolSettings,
-    pub(crate) timers: BTreeMap<String, Armed>,
+    pub(crate) timers: BTreeMap<Arc<str>, Box<Armed>>,
     pub(crate) replicas: BTreeMap<(String, u32), Slot>,
     pub(crate) admission: Admission,
     pub(crate) live: BTreeMap<String, (Live, Started)>,
@@ -120,7 +120,7 @@ pub struct Agent {
     /// What keeps an Assignment from being done: reason and message.
     pub(crate) problems: BTreeMap<String, (String, String)>,
     /// What was last said of each Assignment.
-    pub(crate) said: BTreeMap<String, Said>,
+    pub(crate) said: BTreeMap<Arc<str>, Said>,
     /// Runs that are known to the server as waiting.
     pub(crate) told: BTreeSet<String>,
     /// Assignments reported as ended by this start of the agent.
@@ -217,7 +217,7 @@ impl Agent {
     /// Every Assignment that is desired, remembered or has executions.
     pub(crate) fn known(&self) -> BTreeSet<String> {
         let ledger = self.journal.ledger();
-        let remembered = ledger.memories.keys().chain(ledger.busy()).map(String::as_str);
+        let remembered = ledger.memories.uids().chain(ledger.busy().map(String::as_str));
         self.desired.uids().map(|uid| &**uid).chain(remembered).map(str::to_owned).collect()
     }
 
@@ -402,8 +402,9 @@ impl Agent {
                     Next { boot: Some(now.boottime + RETRY), wall: None }
                 }
             };
-            self.agenda.set(&uid, next.boot);
-            self.by_wall.set(&uid, next.wall);
+            let key = self.desired.key(&uid);
+            self.agenda.set(&key, next.boot);
+            self.by_wall.set(&key, next.wall);
             // What planning itself staged needs no second look.
             self.dirty.remove(&uid);
             self.unplanned.remove(&uid);
@@ -444,7 +445,7 @@ impl Agent {
                 || self.journal.ledger().claims_of(&uid).next().is_some();
             if !soon && !busy {
                 self.desired.rest(&uid);
-                if let Some(armed) = self.timers.get_mut(&*uid) {
+                if let Some(armed) = self.timers.get_mut(&uid) {
                     armed.schedule = None;
                 }
             }
@@ -459,12 +460,11 @@ impl Agent {
             Err(error) => return tracing::warn!(%error, "the directory of runs cannot be listed"),
         };
         let ledger = self.journal.ledger();
-        let kept: BTreeSet<&String> =
-            ledger.memories.values().flat_map(|memory| memory.finished.iter().map(|(uid, _)| uid)).collect();
+        let kept: BTreeSet<&str> = ledger.memories.finished().collect();
         let names = entries.into_iter().filter(|entry| entry.is_dir);
         let unknown: Vec<String> = names
             .filter_map(|entry| entry.name.into_string().ok())
-            .filter(|uid| !ledger.claims.contains_key(uid) && !kept.contains(uid))
+            .filter(|uid| !ledger.claims.contains_key(uid) && !kept.contains(uid.as_str()))
             .collect();
         if unknown.is_empty() {
             return;

@@ -20,7 +20,7 @@ impl Agent {
         self.get_to_know(assignment, now);
         let deleted = assignment.metadata.deletion_timestamp.is_some();
         if deleted || assignment.spec.evicted == Some(true) {
-            self.timers.remove(uid);
+            self.timers.remove(uid.as_str());
             self.problems.remove(uid);
             self.stop_all(uid, StopCause::Removed);
             if deleted {
@@ -82,7 +82,7 @@ impl Agent {
 
     fn get_to_know(&mut self, assignment: &Assignment, now: Now) {
         let uid = &assignment.metadata.uid;
-        if self.journal.ledger().memories.contains_key(uid) || self.inherit(assignment, now) {
+        if self.journal.ledger().memories.contains(uid) || self.inherit(assignment, now) {
             return;
         }
         // Boots and ticks before the Assignment arrived are none of its own.

@@ -108,7 +108,7 @@ impl Agent {
 
     /// What is remembered of an Assignment.
     pub(crate) fn memory(&self, uid: &str) -> Memory {
-        let held = self.journal.ledger().memories.get(uid).cloned();
+        let held = self.journal.ledger().memories.get(uid);
         held.unwrap_or_else(|| Memory { cursor: Timestamp::UNIX_EPOCH, ..Memory::default() })
     }
 

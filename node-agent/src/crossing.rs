@@ -26,7 +26,7 @@ impl Agent {
                 "the server's store has another history: it was restored, or is another one"
             );
             let memories = &self.journal.ledger().memories;
-            let unknown = self.desired.uids().filter(|uid| !memories.contains_key(&***uid));
+            let unknown = self.desired.uids().filter(|uid| !memories.contains(uid));
             for uid in unknown.cloned().collect::<Vec<_>>() {
                 // One that cannot be read now takes over what it is heir to when it is first planned.
                 if let Ok(Some(assignment)) = self.desired.get(&uid) {
@@ -40,7 +40,7 @@ impl Agent {
             let leased = self.desired.leased().contains_key(uid.as_str());
             let holds = |assignment: &Arc<Assignment>| self.lease(assignment, now).holds();
             let held = !leased || self.desired.get(uid).is_ok_and(|held| held.as_ref().is_some_and(holds));
-            held && ledger.memories.contains_key(*uid)
+            held && ledger.memories.contains(uid)
         };
         let carried = wanted.iter().filter(is_ours).cloned().collect();
         let at_ms = u64::try_from(now.boottime.as_millis()).unwrap_or(u64::MAX);
@@ -58,7 +58,7 @@ impl Agent {
         let lease = assignment.spec.lease?.to_std();
         let ledger = self.journal.ledger();
         let crossed = ledger.crossed.as_ref()?;
-        if ledger.memories.get(&assignment.metadata.uid).is_some_and(|memory| memory.carried) {
+        if ledger.memories.is_carried(&assignment.metadata.uid) {
             return None;
         }
         // Of another boot all that is known is that it was before this one.
@@ -72,9 +72,8 @@ impl Agent {
         let (uid, workload) = (&assignment.metadata.uid, &assignment.spec.workload_ref.uid);
         let epoch = self.store_epoch.as_deref();
         let ledger = self.journal.ledger();
-        let of_old = ledger.memories.iter().find(|(held, memory)| {
-            memory.workload == *workload && memory.epoch.as_deref() != epoch && !self.desired.contains(held)
-        });
+        let is_old = |(held, of): &(&str, Option<&str>)| *of != epoch && !self.desired.contains(held);
+        let of_old = ledger.memories.of_workload(workload).find(is_old);
         let heir = |from: &str| Heir {
             from: from.to_owned(),
             uid: uid.clone(),
@@ -83,8 +82,8 @@ impl Agent {
         };
         if let Some((from, _)) = of_old {
             let heir = heir(from);
-            if let Some(armed) = self.timers.remove(&heir.from) {
-                self.timers.insert(uid.clone(), armed);
+            if let Some(armed) = self.timers.remove(heir.from.as_str()) {
+                self.timers.insert(self.desired.key(uid), armed);
             }
             let mine: Vec<u32> = self
                 .replicas

@@ -15,7 +15,7 @@ impl Agent {
         if ledger.claims_of(uid).next().is_some() {
             return;
         }
-        let Some(memory) = ledger.memories.get(uid).cloned() else { return };
+        let Some(memory) = ledger.memories.get(uid) else { return };
         for (run_uid, _) in memory.finished {
             self.remove_dir(&run_uid);
         }

@@ -99,8 +99,7 @@ impl Agent {
             return Some(FoundRun { run_dir: self.run_dir(&claim.run_uid), open: true });
         }
         // A finished run is one that this node remembers: a name from outside never becomes a path by itself.
-        let mut finished = ledger.memories.values().flat_map(|memory| &memory.finished);
-        let (known, _) = finished.find(|(known, _)| known == run_uid)?;
+        let known = ledger.memories.finished().find(|known| *known == run_uid)?;
         Some(FoundRun { run_dir: self.run_dir(known), open: false })
     }
 

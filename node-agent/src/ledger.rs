@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::counts::Counts;
+use crate::memories::Memories;
 use crate::past::Past;
 
 /// The most report items that wait for a server. Beyond it the oldest Runs and Events go, counted.
@@ -30,7 +31,7 @@ pub(crate) struct Ledger {
     /// Counts the agent's starts.
     pub(crate) agent_epoch: u64,
     /// By Assignment uid.
-    pub(crate) memories: BTreeMap<String, Memory>,
+    pub(crate) memories: Memories,
     /// Executions that are not over, by run uid of the current attempt.
     pub(crate) claims: BTreeMap<String, Claim>,
     /// Report items in the order of their arrival, each with what it is about.
@@ -238,7 +239,7 @@ impl Ledger {
                 self.index();
             }
             Change::Remember(uid, memory) => {
-                self.memories.insert(uid, *memory);
+                self.memories.insert(&uid, *memory);
             }
             Change::Forget(uid) => {
                 if let Some(memory) = self.memories.remove(&uid) {
@@ -268,11 +269,15 @@ impl Ledger {
     }
 
     fn cross(&mut self, crossing: Crossing) {
-        for (uid, memory) in &mut self.memories {
-            memory.carried = crossing.carried.contains(uid);
-            if crossing.wanted.contains(uid) {
+        let [carried, wanted] =
+            [&crossing.carried, &crossing.wanted].map(|uids| uids.iter().collect::<BTreeSet<_>>());
+        for uid in self.memories.uids().map(str::to_owned).collect::<Vec<_>>() {
+            let Some(mut memory) = self.memories.get(&uid) else { continue };
+            memory.carried = carried.contains(&uid);
+            if wanted.contains(&uid) {
                 memory.epoch = Some(crossing.epoch.clone());
             }
+            self.memories.insert(&uid, memory);
         }
         self.epoch = Some(crossing.epoch);
         self.crossed = crossing.at;
@@ -281,7 +286,7 @@ impl Ledger {
     fn inherit(&mut self, heir: Heir) {
         let Some(mut memory) = self.memories.remove(&heir.from) else { return };
         (memory.namespace, memory.name) = (heir.namespace.clone(), heir.name.clone());
-        self.memories.insert(heir.uid.clone(), memory);
+        self.memories.insert(&heir.uid, memory);
         for claim in self.claims.values_mut().filter(|claim| claim.assignment_uid == heir.from) {
             claim.assignment_uid.clone_from(&heir.uid);
             claim.assignment_name.clone_from(&heir.name);

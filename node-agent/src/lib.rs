@@ -37,6 +37,7 @@ mod lock;
 mod machine;
 mod mark;
 mod materials;
+mod memories;
 mod node;
 mod outcome;
 mod output;

@@ -107,7 +107,7 @@ impl Agent {
 
     /// An Assignment that was forgotten meanwhile is not remembered again.
     fn remember(&mut self, claim: &Claim, memory: Memory) {
-        if self.journal.ledger().memories.contains_key(&claim.assignment_uid) {
+        if self.journal.ledger().memories.contains(&claim.assignment_uid) {
             self.stage(Change::Remember(claim.assignment_uid.clone(), Box::new(memory)));
         }
     }

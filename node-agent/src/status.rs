@@ -59,7 +59,7 @@ impl Agent {
             };
             let memory = self.memory(&uid);
             let status = self.status(&assignment, &memory, now);
-            let Some(said) = self.said.get(&uid) else {
+            let Some(said) = self.said.get(uid.as_str()) else {
                 self.say(&assignment, memory, status, now);
                 continue;
             };
@@ -93,7 +93,7 @@ impl Agent {
             self.changed.remove(&uid);
         }
         let said = Said { all: mark(&status), deciding: deciding(&status), at: now.boottime };
-        self.said.insert(uid, said);
+        self.said.insert(self.desired.key(&uid), said);
     }
 
     /// Runs that wait for an earlier one, a lane or a mutex are shown as Pending, with why.
@@ -131,7 +131,7 @@ impl Agent {
             restarts: starts,
             last_schedule_time: memory.last_tick,
             last_successful_time: memory.last_success,
-            next_schedule_time: self.timers.get(uid).and_then(|armed| armed.next),
+            next_schedule_time: self.timers.get(uid.as_str()).and_then(|armed| armed.next),
             last_phase: memory.last_phase,
             outcome: memory.task_outcome.map(|(phase, _)| phase),
             start_time: memory.task_started,

@@ -18,7 +18,8 @@ impl Agent {
         let uid = &assignment.metadata.uid;
         let mut memory = self.memory(uid);
         let by = mark(timer);
-        let looked = self.timers.get(uid).filter(|armed| armed.by == by).and_then(|armed| armed.looked);
+        let looked =
+            self.timers.get(uid.as_str()).filter(|armed| armed.by == by).and_then(|armed| armed.looked);
         let held = Dealt { cursor: memory.cursor, aside: memory.aside };
         // What an armed period counts by is not moved by the clock.
         let fixed = timer.every.is_some() && looked.is_some();
@@ -47,7 +48,7 @@ impl Agent {
             self.plan_boot(assignment, timer, memory, now);
             return Next::default();
         }
-        let Some(armed) = self.timers.get_mut(uid) else { return Next::default() };
+        let Some(armed) = self.timers.get_mut(uid.as_str()) else { return Next::default() };
         let anchor = armed.anchor;
         let before = armed.looked.replace(now).filter(|_| !periodic);
         let rules = LateRules::of(timer).across(before, now);
@@ -89,24 +90,24 @@ impl Agent {
         now: Now,
     ) -> Option<(&mut Armed, Box<Schedule>)> {
         let uid = &assignment.metadata.uid;
-        let held = self.timers.get_mut(uid).filter(|armed| armed.by == by);
+        let held = self.timers.get_mut(uid.as_str()).filter(|armed| armed.by == by);
         let schedule = match held.and_then(|armed| armed.schedule.take()) {
             Some(schedule) => schedule,
             None => match Schedule::of(timer, &assignment.spec.workload_ref.uid, &self.config.node_uid) {
                 Ok(schedule) => Box::new(schedule),
                 Err(error) => {
-                    self.timers.remove(uid);
+                    self.timers.remove(uid.as_str());
                     self.problems.insert(uid.clone(), ("InvalidSchedule".into(), error.to_string()));
                     return None;
                 }
             },
         };
-        if self.timers.get(uid).is_none_or(|armed| armed.by != by) {
+        if self.timers.get(uid.as_str()).is_none_or(|armed| armed.by != by) {
             let anchor = Anchor::new(now, memory.cursor);
             let armed = Armed { by, schedule: None, anchor, looked: None, next: None };
-            self.timers.insert(uid.clone(), armed);
+            self.timers.insert(self.desired.key(uid), Box::new(armed));
         }
-        Some((self.timers.get_mut(uid)?, schedule))
+        Some((self.timers.get_mut(uid.as_str())?, schedule))
     }
 
     fn plan_boot(&mut self, assignment: &Assignment, timer: &TimerSpec, mut memory: Memory, now: Now) {

@@ -194,6 +194,11 @@ impl Shelf {
         self.held.contains_key(uid)
     }
 
+    /// A uid to hold on to: that of the Assignment itself, if it is desired.
+    pub(crate) fn key(&self, uid: &str) -> Arc<str> {
+        self.held.get_key_value(uid).map_or_else(|| uid.into(), |(held, _)| Arc::clone(held))
+    }
+
     pub(crate) fn uids(&self) -> impl Iterator<Item = &Arc<str>> {
         self.held.keys()
     }
