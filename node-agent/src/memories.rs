@@ -198,12 +198,12 @@ mod tests {
         };
         Memory {
             cursor: at(seed),
-            aside: (seed % 3 == 0).then(|| at(seed / 2)),
+            aside: seed.is_multiple_of(3).then(|| at(seed / 2)),
             boot_id: "boot".into(),
             skipped: u64::from(seed),
-            last_tick: (seed % 4 == 0).then(|| at(seed)),
-            last_success: (seed % 8 == 0).then(|| at(seed)),
-            last_phase: (seed % 8 == 0).then_some(RunPhase::Succeeded),
+            last_tick: seed.is_multiple_of(4).then(|| at(seed)),
+            last_success: seed.is_multiple_of(8).then(|| at(seed)),
+            last_phase: seed.is_multiple_of(8).then_some(RunPhase::Succeeded),
             finished: VecDeque::from_iter((0..seed % 4).map(|run| (format!("run-{run}"), run == 1))),
             namespace: "default".into(),
             name: name.into(),
@@ -213,8 +213,8 @@ mod tests {
                 .map(condition)
                 .collect(),
             workload: format!("of-{seed}"),
-            epoch: (seed % 2 == 0).then(|| "epoch".into()),
-            carried: seed % 5 == 0,
+            epoch: seed.is_multiple_of(2).then(|| "epoch".into()),
+            carried: seed.is_multiple_of(5),
             ..Memory::default()
         }
     }

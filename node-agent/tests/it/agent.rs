@@ -70,12 +70,11 @@ impl Seen {
     }
 }
 
-/// The file that the desired state is in.
+/// The newest file of a desired state. While it is written, the one before it is there, too.
 pub(crate) fn desired_file(data: &Path) -> PathBuf {
     let entries = std::fs::read_dir(data.join("desired")).unwrap();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(files.len(), 1, "{files:?}");
-    files.remove(0)
+    let numbers = entries.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse::<u64>().unwrap());
+    data.join("desired").join(numbers.max().unwrap().to_string())
 }
 
 pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
