@@ -1,3 +1,5 @@
+//! What the desired state's file holds after changes, crashes and damage, on a real disk.
+
 use drover_types::kinds::service::ServiceSpec;
 use drover_types::kinds::timer::TimerSpec;
 use drover_world::RealDisk;
