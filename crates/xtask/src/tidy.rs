@@ -14,9 +14,10 @@ const MAX_LINES: usize = 800;
 const NAMELESS: [&str; 6] = ["util", "utils", "helpers", "misc", "common", "manager"];
 
 /// Which of our crates each of our crates may use. A crate that is not here may not exist.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("drover-mutants", &[]),
     ("drover-types", &[]),
+    ("drover-columns", &["drover-types"]),
     ("drover-world", &[]),
     ("drover-spawn", &[]),
     ("drover-manifest", &[]),
@@ -26,7 +27,10 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("drover-plan", &["drover-mutants", "drover-types"]),
     ("drover-wire", &["drover-types"]),
     ("drover-client", &["drover-mutants", "drover-types", "drover-wire", "drover-world"]),
-    ("drover-apiserver", &["drover-mutants", "drover-store", "drover-types", "drover-wire", "drover-world"]),
+    (
+        "drover-apiserver",
+        &["drover-columns", "drover-mutants", "drover-store", "drover-types", "drover-wire", "drover-world"],
+    ),
     ("drover-reconciler", &["drover-client", "drover-plan", "drover-types", "drover-world"]),
     (
         "drover-node-agent",
@@ -46,6 +50,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
         &[
             "drover-apiserver",
             "drover-client",
+            "drover-columns",
             "drover-manifest",
             "drover-node-agent",
             "drover-reconciler",

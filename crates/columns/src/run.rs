@@ -3,10 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::assignment::workload;
-use super::{Column, NAME, column, wide};
 use crate::ages;
+use crate::assignment::workload;
 use crate::fields::{NONE, condition, holds, number, text, text_or_none, time};
+use crate::{Column, NAME, column, wide};
 
 pub(super) const COLUMNS: [Column; 13] = [
     NAME,
@@ -31,7 +31,7 @@ fn phase(object: &Value) -> String {
 }
 
 /// Exit code, or the signal that ended it.
-pub(crate) fn exit(object: &Value) -> String {
+pub fn exit(object: &Value) -> String {
     match (number(object, "/status/exitCode"), text(object, "/status/signal")) {
         (Some(code), _) => code.to_string(),
         (None, "") => "-".to_owned(),
@@ -40,7 +40,7 @@ pub(crate) fn exit(object: &Value) -> String {
 }
 
 /// How long it took, or takes so far.
-pub(crate) fn duration(object: &Value, now: Timestamp) -> String {
+pub fn duration(object: &Value, now: Timestamp) -> String {
     let end = match (time(object, "/status/finishedAt"), text(object, "/status/phase")) {
         (Some(end), _) => end,
         (None, "Running") => now,
@@ -77,8 +77,8 @@ mod tests {
     use drover_types::Kind;
     use serde_json::json;
 
-    use super::super::tests::{check, noon};
     use super::*;
+    use crate::tests::{check, noon};
 
     #[test]
     fn a_run_shows_where_how_long_and_how_it_ended() {

@@ -4,15 +4,15 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 /// What is shown for something that is not there.
-pub(crate) const NONE: &str = "<none>";
+pub const NONE: &str = "<none>";
 
 /// The text at a JSON pointer; empty if there is none.
-pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The text at a JSON pointer, or [`NONE`].
-pub(crate) fn text_or_none(object: &Value, pointer: &str) -> String {
+pub fn text_or_none(object: &Value, pointer: &str) -> String {
     match text(object, pointer) {
         "" => NONE.to_owned(),
         text => text.to_owned(),
@@ -20,17 +20,17 @@ pub(crate) fn text_or_none(object: &Value, pointer: &str) -> String {
 }
 
 /// The integer at a JSON pointer.
-pub(crate) fn number(object: &Value, pointer: &str) -> Option<i64> {
+pub fn number(object: &Value, pointer: &str) -> Option<i64> {
     object.pointer(pointer)?.as_i64()
 }
 
 /// The integer at a JSON pointer; `-` if nobody has counted yet.
-pub(crate) fn count(object: &Value, pointer: &str) -> String {
+pub fn count(object: &Value, pointer: &str) -> String {
     number(object, pointer).map_or_else(|| "-".to_owned(), |n| n.to_string())
 }
 
 /// `2/3`, of two counts; `-` if nobody has counted yet.
-pub(crate) fn ratio(object: &Value, part: &str, whole: &str) -> String {
+pub fn ratio(object: &Value, part: &str, whole: &str) -> String {
     match (number(object, part), number(object, whole)) {
         (None, None) => "-".to_owned(),
         (part, whole) => format!("{}/{}", part.unwrap_or(0), whole.unwrap_or(0)),
@@ -38,7 +38,7 @@ pub(crate) fn ratio(object: &Value, part: &str, whole: &str) -> String {
 }
 
 /// `2/3 ready`, of two counts.
-pub(crate) fn share(object: &Value, (part, whole): (&str, &str), of: &str) -> String {
+pub fn share(object: &Value, (part, whole): (&str, &str), of: &str) -> String {
     match ratio(object, part, whole).as_str() {
         "-" => "not counted yet".to_owned(),
         ratio => format!("{ratio} {of}"),
@@ -46,17 +46,17 @@ pub(crate) fn share(object: &Value, (part, whole): (&str, &str), of: &str) -> St
 }
 
 /// The instant at a JSON pointer.
-pub(crate) fn time(object: &Value, pointer: &str) -> Option<Timestamp> {
+pub fn time(object: &Value, pointer: &str) -> Option<Timestamp> {
     text(object, pointer).parse().ok()
 }
 
 /// The list at a JSON pointer; empty if there is none.
-pub(crate) fn list<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
+pub fn list<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
     object.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// The members of the map at a JSON pointer, as `a=b`, in order of key.
-pub(crate) fn pairs(object: &Value, pointer: &str) -> Vec<String> {
+pub fn pairs(object: &Value, pointer: &str) -> Vec<String> {
     let Some(map) = object.pointer(pointer).and_then(Value::as_object) else { return Vec::new() };
     map.iter()
         .map(|(key, value)| match value.as_str() {
@@ -67,21 +67,21 @@ pub(crate) fn pairs(object: &Value, pointer: &str) -> Vec<String> {
 }
 
 /// A condition of an object, by type; upper and lower case are the same.
-pub(crate) fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
+pub fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
     list(object, "/status/conditions").iter().find(|held| text(held, "/type").eq_ignore_ascii_case(type_))
 }
 
 /// Whether a condition is True.
-pub(crate) fn holds(object: &Value, type_: &str) -> bool {
+pub fn holds(object: &Value, type_: &str) -> bool {
     condition(object, type_).is_some_and(|held| text(held, "/status") == "True")
 }
 
 /// `metadata.name`.
-pub(crate) fn name(object: &Value) -> &str {
+pub fn name(object: &Value) -> &str {
     text(object, "/metadata/name")
 }
 
 /// `metadata.namespace`.
-pub(crate) fn namespace(object: &Value) -> &str {
+pub fn namespace(object: &Value) -> &str {
     text(object, "/metadata/namespace")
 }

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{AGE, Column, NAME, column, wide};
 use crate::ages;
 use crate::fields::{NONE, condition, count, text, text_or_none, time};
+use crate::{AGE, Column, NAME, column, wide};
 
 pub(super) const COLUMNS: [Column; 12] = [
     NAME,
@@ -38,7 +38,7 @@ mod tests {
     use drover_types::Kind;
     use serde_json::json;
 
-    use super::super::tests::check;
+    use crate::tests::check;
 
     #[test]
     fn an_assignment_shows_what_it_is_of_and_where_it_stands() {

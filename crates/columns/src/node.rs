@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{AGE, Column, NAME, column, wide};
 use crate::ages;
 use crate::fields::{NONE, condition, list, number, pairs, ratio, text, text_or_none, time};
+use crate::{AGE, Column, NAME, column, wide};
 
 pub(super) const NODE: [Column; 11] = [
     NAME,
@@ -69,7 +69,7 @@ mod tests {
     use drover_types::Kind;
     use serde_json::json;
 
-    use super::super::tests::check;
+    use crate::tests::check;
 
     #[test]
     fn a_node_shows_whether_it_may_be_used_and_how_it_is_reached() {

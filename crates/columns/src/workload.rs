@@ -4,9 +4,9 @@ use drover_types::Kind;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{AGE, Column, NAME, column, wide};
 use crate::ages;
 use crate::fields::{NONE, count, holds, list, number, pairs, ratio, text, text_or_none, time};
+use crate::{AGE, Column, NAME, column, wide};
 
 pub(super) const TIMER: [Column; 11] = [
     NAME,
@@ -50,7 +50,7 @@ fn flag(object: &Value, pointer: &str) -> String {
 }
 
 /// When a Timer fires, as it was written.
-pub(crate) fn schedule(object: &Value) -> String {
+pub fn schedule(object: &Value) -> String {
     if object.pointer("/spec/onBoot").and_then(Value::as_bool) == Some(true) {
         return "on boot".to_owned();
     }
@@ -74,7 +74,7 @@ fn mode(object: &Value) -> &str {
 }
 
 /// How far a Task is, in one word.
-pub(crate) fn state(object: &Value) -> &'static str {
+pub fn state(object: &Value) -> &'static str {
     if holds(object, "Failed") {
         "Failed"
     } else if holds(object, "Complete") {
@@ -95,7 +95,7 @@ fn task_duration(object: &Value, now: Timestamp) -> String {
 }
 
 /// Where a workload runs, in a few words.
-pub(crate) fn placement(kind: Kind, object: &Value) -> String {
+pub fn placement(kind: Kind, object: &Value) -> String {
     let Some(held) = object.pointer("/spec/placement") else {
         let called = kind == Kind::Task && mode(object) == "OnDemand";
         return if called { "by its caller" } else { "all nodes" }.to_owned();
@@ -150,8 +150,8 @@ fn command(object: &Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::super::tests::check;
     use super::*;
+    use crate::tests::check;
 
     #[test]
     fn a_timer_shows_its_schedule_its_nodes_and_its_ticks() {

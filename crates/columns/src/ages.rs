@@ -5,12 +5,12 @@ use jiff::{SignedDuration, Timestamp};
 use crate::fields::NONE;
 
 /// How long ago; [`NONE`] if never.
-pub(crate) fn since(then: Option<Timestamp>, now: Timestamp) -> String {
+pub fn since(then: Option<Timestamp>, now: Timestamp) -> String {
     then.map_or_else(|| NONE.to_owned(), |then| human(now.duration_since(then).as_secs()))
 }
 
 /// How long until; `now` if it is due, [`NONE`] if never.
-pub(crate) fn until(then: Option<Timestamp>, now: Timestamp) -> String {
+pub fn until(then: Option<Timestamp>, now: Timestamp) -> String {
     match then.map(|then| then.duration_since(now).as_secs()) {
         None => NONE.to_owned(),
         Some(..1) => "now".to_owned(),
@@ -19,7 +19,7 @@ pub(crate) fn until(then: Option<Timestamp>, now: Timestamp) -> String {
 }
 
 /// Seconds, as `42s`, `5m12s`, `3h`, `2d4h`. What lies in the future by a clock that differs is `0s`.
-pub(crate) fn human(seconds: i64) -> String {
+pub fn human(seconds: i64) -> String {
     const MINUTE: i64 = 60;
     const HOUR: i64 = 60 * MINUTE;
     const DAY: i64 = 24 * HOUR;
@@ -43,7 +43,7 @@ pub(crate) fn human(seconds: i64) -> String {
 }
 
 /// How long something took: `120ms`, `2.3s`, then as [`human`].
-pub(crate) fn took(length: SignedDuration) -> String {
+pub fn took(length: SignedDuration) -> String {
     match length.as_millis() {
         ..0 => "0ms".to_owned(),
         ms @ 0..1000 => format!("{ms}ms"),

@@ -1,8 +1,8 @@
 //! `-o custom-columns=NAME:.metadata.name,NODE:.spec.nodeName`.
 
+use drover_columns::fields::NONE;
 use serde_json::Value;
 
-use crate::fields::NONE;
 use crate::jsonpath::Path;
 
 /// Columns that the caller chose.

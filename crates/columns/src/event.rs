@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Column, NAME, column, wide};
 use crate::ages;
 use crate::fields::{NONE, number, text, text_or_none, time};
+use crate::{Column, NAME, column, wide};
 
 pub(super) const COLUMNS: [Column; 7] = [
     column("LAST SEEN", seen),
@@ -18,7 +18,7 @@ pub(super) const COLUMNS: [Column; 7] = [
 ];
 
 /// When it last happened.
-pub(crate) fn last_seen(event: &Value) -> Option<Timestamp> {
+pub fn last_seen(event: &Value) -> Option<Timestamp> {
     ["/lastTimestamp", "/eventTime", "/firstTimestamp", "/metadata/creationTimestamp"]
         .iter()
         .find_map(|pointer| time(event, pointer))
@@ -58,7 +58,7 @@ mod tests {
     use drover_types::Kind;
     use serde_json::json;
 
-    use super::super::tests::check;
+    use crate::tests::check;
 
     #[test]
     fn an_event_says_how_often_and_since_when() {

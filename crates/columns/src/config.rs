@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{AGE, Column, NAME, column, wide};
 use crate::ages;
 use crate::fields::{NONE, number, text, text_or_none, time};
+use crate::{AGE, Column, NAME, column, wide};
 
 pub(super) const SECRET: [Column; 4] = [
     NAME,
@@ -42,7 +42,7 @@ mod tests {
     use drover_types::Kind;
     use serde_json::json;
 
-    use super::super::tests::check;
+    use crate::tests::check;
 
     #[test]
     fn a_secret_shows_how_many_keys_it_has_and_no_value() {
