@@ -8,9 +8,12 @@
 //! Absent: RBAC; JSON Patch, strategic merge patch and server-side apply; Table and aggregated discovery; protobuf bodies; certificates of the operator's own.
 
 mod admission;
+mod answer;
 pub mod backup;
 mod backup_route;
 mod body;
+mod content;
+mod credentials;
 mod discovery;
 mod error;
 mod fields;
@@ -22,20 +25,25 @@ mod keys;
 mod labels;
 mod list;
 mod metrics;
+mod negotiate;
 mod new_token;
 mod objects;
+mod openapi;
 mod owners;
 mod patch;
 mod patience;
 mod pki;
 mod prepare;
+mod presenter;
 mod query;
 mod routes;
 mod server;
 mod sessions;
 mod started;
 mod streams;
+mod target;
 mod tombstones;
+mod verbs;
 mod watch;
 
 pub use body::MAX_BODY;

@@ -60,6 +60,10 @@ impl<'a> Range<'a> {
         range
     }
 
+    pub(crate) fn media(&self) -> &'a str {
+        self.media
+    }
+
     pub(crate) fn is_json(&self) -> bool {
         matches!(self.media, "" | "*/*" | "application/*" | "application/json")
     }
@@ -99,7 +103,8 @@ pub(crate) fn metadata_alone(version: &str, served: &[u8]) -> Vec<u8> {
     }
     let metadata = serde_json::from_slice::<Head<'_>>(served).ok().and_then(|head| head.metadata);
     let metadata = metadata.map_or("{}", RawValue::get);
-    format!("{{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"{version}\",\"metadata\":{metadata}}}").into()
+    format!("{{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"{version}\",\"metadata\":{metadata}}}")
+        .into()
 }
 
 /// As [`metadata_alone`], of an object that is decoded.
@@ -150,7 +155,8 @@ mod tests {
 
     #[test]
     fn metadata_alone_keeps_every_member_of_it() {
-        let object = json!({"kind": "K", "metadata": {"name": "a", "labels": {"x": "y"}}, "spec": {"metadata": 1}});
+        let object =
+            json!({"kind": "K", "metadata": {"name": "a", "labels": {"x": "y"}}, "spec": {"metadata": 1}});
         let alone: Value =
             serde_json::from_slice(&metadata_alone("meta.k8s.io/v1", object.to_string().as_bytes())).unwrap();
         assert_eq!(alone, metadata_of("meta.k8s.io/v1", &object));

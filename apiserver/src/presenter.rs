@@ -152,7 +152,10 @@ mod tests {
     fn a_table_has_a_cell_for_each_column_and_the_object_that_was_asked_for() {
         for include in [Include::None, Include::Metadata, Include::Object] {
             let table = presenter(TABLE, include).object(&timer()).into_owned();
-            assert_eq!((&table["kind"], &table["metadata"]["resourceVersion"]), (&"Table".into(), &"7".into()));
+            assert_eq!(
+                (&table["kind"], &table["metadata"]["resourceVersion"]),
+                (&"Table".into(), &"7".into())
+            );
             let columns = table["columnDefinitions"].as_array().unwrap();
             assert_eq!((&columns[0]["name"], &columns[0]["format"]), (&"Name".into(), &"name".into()));
             assert!(columns.iter().any(|column| column["priority"] == 1));

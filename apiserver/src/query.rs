@@ -23,6 +23,15 @@ pub(crate) enum FieldValidation {
     Ignore,
 }
 
+/// What of its object a row of a Table carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Include {
+    None,
+    #[default]
+    Metadata,
+    Object,
+}
+
 /// All parameters that some verb understands.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Params {
@@ -39,6 +48,7 @@ pub(crate) struct Params {
     pub(crate) dry_run: bool,
     pub(crate) field_validation: FieldValidation,
     pub(crate) propagation: Option<String>,
+    pub(crate) include: Include,
 }
 
 fn number(name: &str, value: &str) -> Result<u64, ApiError> {
@@ -116,6 +126,18 @@ impl Params {
                     _ => {
                         return Err(ApiError::bad_request(format!(
                             "fieldValidation: {value:?} is none of \"Strict\", \"Warn\", \"Ignore\""
+                        )));
+                    }
+                }
+            }
+            "includeObject" if given => {
+                self.include = match value.as_str() {
+                    "None" => Include::None,
+                    "Metadata" => Include::Metadata,
+                    "Object" => Include::Object,
+                    _ => {
+                        return Err(ApiError::bad_request(format!(
+                            "includeObject: {value:?} is none of \"None\", \"Metadata\", \"Object\""
                         )));
                     }
                 }
