@@ -16,6 +16,7 @@ use crate::identity::Role;
 use crate::objects::Place;
 use crate::prepare::Part;
 use crate::query::Params;
+use crate::reviews::{self, Review};
 use crate::server::Server;
 use crate::target::Target;
 use crate::verbs::{self, answer_written};
@@ -54,6 +55,9 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
     let role = server.tokens().identify(&token).await?;
     if let Some(route) = sessions::Route::parse(path) {
         return sessions::answer(server, route, &role, (parts, body)).await;
+    }
+    if let Some(review) = Review::at(path) {
+        return reviews::answer(server.tokens(), review, &role, (parts, body)).await;
     }
     let target = Target::parse(path);
     let allowed = match role {

@@ -1,41 +1,37 @@
 //! Aggregated discovery (`apidiscovery.k8s.io`): all groups and resources in two requests.
 
-use drover_types::{Kind, Scope};
 use serde_json::{Value, json};
 
-use super::resources::{VERBS, categories, groups, kinds, subresources};
+use super::resources::{Resource, groups, within};
 
 /// The versions of the form; their content is the same.
 pub(super) const VERSIONS: [&str; 2] = ["v2", "v2beta1"];
 
-fn response_kind(kind: Kind) -> Value {
-    let names = kind.names();
-    json!({"group": names.group, "version": names.version, "kind": names.kind})
+fn reads_as((group, version, kind): (&str, &str, &str)) -> Value {
+    json!({"group": group, "version": version, "kind": kind})
 }
 
-fn resource(kind: Kind) -> Value {
-    let names = kind.names();
-    let scope = match names.scope {
-        Scope::Namespaced => "Namespaced",
-        Scope::Cluster => "Cluster",
-    };
-    let parts: Vec<_> = subresources(kind)
-        .into_iter()
+fn resource(resource: &Resource) -> Value {
+    let parts: Vec<_> = resource
+        .parts
+        .iter()
         .map(|part| {
             json!({
-                "subresource": part.name, "responseKind": response_kind(part.kind), "verbs": part.verbs,
+                "subresource": part.name, "responseKind": reads_as(part.reads_as), "verbs": part.verbs,
             })
         })
         .collect();
     json!({
-        "resource": names.plural, "responseKind": response_kind(kind), "scope": scope,
-        "singularResource": names.singular, "verbs": VERBS, "shortNames": names.short,
-        "categories": categories(kind), "subresources": parts,
+        "resource": resource.plural,
+        "responseKind": reads_as((resource.group, resource.version, resource.kind)),
+        "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
+        "singularResource": resource.singular, "verbs": resource.verbs, "shortNames": resource.short,
+        "categories": resource.categories, "subresources": parts,
     })
 }
 
 fn group((group, version): (&str, &str)) -> Value {
-    let resources: Vec<_> = kinds(group, version).into_iter().map(resource).collect();
+    let resources: Vec<_> = within(group, version).iter().map(resource).collect();
     json!({
         "metadata": {"name": group},
         "versions": [{"version": version, "freshness": "Current", "resources": resources}],

@@ -1,9 +1,8 @@
 //! Discovery as every client falls back to it, a list per group and version; and the version of the server.
 
-use drover_types::Scope;
 use serde_json::{Value, json};
 
-use super::resources::{VERBS, categories, groups, kinds, subresources};
+use super::resources::{groups, within};
 
 fn group_json((group, version): (&str, &str)) -> Value {
     let version = json!({"groupVersion": format!("{group}/{version}"), "version": version});
@@ -11,26 +10,30 @@ fn group_json((group, version): (&str, &str)) -> Value {
 }
 
 fn resources(group: &str, version: &str) -> Option<Value> {
-    let kinds = kinds(group, version);
-    let first = kinds.first()?;
+    let held = within(group, version);
+    let of = match group {
+        "" => version.to_owned(),
+        group => format!("{group}/{version}"),
+    };
     let mut resources = Vec::new();
-    for kind in &kinds {
-        let names = kind.names();
-        let namespaced = names.scope == Scope::Namespaced;
+    for resource in &held {
+        let namespaced = resource.namespaced;
         resources.push(json!({
-            "name": names.plural, "singularName": names.singular, "namespaced": namespaced, "kind": names.kind,
-            "verbs": VERBS, "shortNames": names.short, "categories": categories(*kind),
+            "name": resource.plural, "singularName": resource.singular, "namespaced": namespaced,
+            "kind": resource.kind, "verbs": resource.verbs, "shortNames": resource.short,
+            "categories": resource.categories,
         }));
-        for part in subresources(*kind) {
+        for part in &resource.parts {
+            let (_, _, kind) = part.reads_as;
             resources.push(json!({
-                "name": format!("{}/{}", names.plural, part.name), "singularName": "", "namespaced": namespaced,
-                "kind": part.kind.names().kind, "verbs": part.verbs,
+                "name": format!("{}/{}", resource.plural, part.name), "singularName": "", "namespaced": namespaced,
+                "kind": kind, "verbs": part.verbs,
             }));
         }
     }
-    Some(json!({
-        "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": first.api_version(), "resources": resources,
-    }))
+    let list =
+        json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": of, "resources": resources});
+    (!held.is_empty()).then_some(list)
 }
 
 /// The document at a path, in its pieces, if it is one of discovery's.

@@ -122,7 +122,10 @@ mod tests {
         assert!(read("/version/", "*/*").await.is_some() && read("/api/", "*/*").await.is_some());
         let groups = read("/apis/", "*/*").await.unwrap().1["groups"].clone();
         let names: Vec<_> = groups.as_array().unwrap().iter().map(|group| group["name"].clone()).collect();
-        assert_eq!(names, ["drover.dev", "coordination.k8s.io"]);
+        assert_eq!(
+            names,
+            ["drover.dev", "authentication.k8s.io", "authorization.k8s.io", "coordination.k8s.io"]
+        );
         for nothing in ["/apis/nobody.dev", "/apis/drover.dev/v2", "/api/v2", "/apis//v1"] {
             assert!(read(nothing, "*/*").await.is_none(), "{nothing}");
         }

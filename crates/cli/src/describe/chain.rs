@@ -5,7 +5,6 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::page::Page;
-use drover_columns;
 use drover_columns::fields::{holds, name, text, time};
 
 /// Rows of each list.
