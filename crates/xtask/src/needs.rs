@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-use crate::{oracles, run};
+use crate::{clients, oracles, run};
 
 /// Program looked for, Debian package that has it, what it is for.
 const TOOLS: [(&str, &str, &str); 8] = [
@@ -21,7 +21,8 @@ const TOOLS: [(&str, &str, &str); 8] = [
 /// Looks for each tool and installs the missing ones with apt-get when this is root on Debian.
 pub(crate) fn ensure() -> Result<()> {
     programs()?;
-    oracles::ensure()
+    oracles::ensure()?;
+    clients::ensure()
 }
 
 fn programs() -> Result<()> {
