@@ -1,6 +1,6 @@
 //! The body of a request by its Content-Type.
 
-use drover_types::Kind;
+use drover_types::{GROUP, Kind};
 use http::{HeaderMap, header};
 
 use crate::error::ApiError;
@@ -10,9 +10,19 @@ use crate::protobuf;
 /// What an object may be written as.
 pub(crate) const OBJECT_TYPES: [&str; 3] = ["application/json", "application/yaml", protobuf::MEDIA_TYPE];
 
-/// What a change of an object may be written as.
-pub(crate) fn patch_types(_kind: Kind) -> &'static [&'static str] {
-    &["application/merge-patch+json"]
+/// Server-side apply.
+pub(crate) const APPLY: &str = "application/apply-patch+yaml";
+
+/// What clients are told that a change of an object may be written as. They go by it: for a kind of ours, kubectl must
+/// not be led to strategic merge patches, whose lists it could not know; from others they are taken all the same.
+pub(crate) fn patch_types(kind: Kind) -> &'static [&'static str] {
+    const ALL: [&str; 4] = [
+        "application/json-patch+json",
+        "application/merge-patch+json",
+        APPLY,
+        "application/strategic-merge-patch+json",
+    ];
+    if kind.names().group == GROUP { &ALL[..3] } else { &ALL }
 }
 
 /// The Content-Type without its parameters; empty if there is none.
@@ -31,8 +41,16 @@ pub(crate) fn decode_body(headers: &HeaderMap, bytes: &[u8]) -> Result<Decoded, 
     }
 }
 
+/// A configuration to be applied: many clients send JSON, which YAML is not quite.
+pub(crate) fn decode_json_or_yaml(bytes: &[u8]) -> Result<Decoded, ApiError> {
+    match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{') => json::decode(bytes).or_else(|error| decode_yaml(bytes).map_err(|_| error)),
+        _ => decode_yaml(bytes),
+    }
+}
+
 /// One document. A key that stands twice is refused whatever `fieldValidation` says.
-pub(crate) fn decode_yaml(bytes: &[u8]) -> Result<Decoded, ApiError> {
+fn decode_yaml(bytes: &[u8]) -> Result<Decoded, ApiError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|_| ApiError::bad_request("the body is not valid YAML: it is not UTF-8"))?;
     let value = drover_manifest::decode_value("body", text, &drover_manifest::Limits::default())

@@ -9,11 +9,15 @@
 
 mod admission;
 mod answer;
+mod apply;
 pub mod backup;
 mod backup_route;
 mod body;
+mod change;
 mod content;
+mod create;
 mod credentials;
+mod delete;
 mod discovery;
 mod error;
 mod fields;
@@ -30,6 +34,7 @@ mod new_token;
 mod objects;
 mod openapi;
 mod owners;
+mod ownership;
 mod patch;
 mod patience;
 mod pki;
@@ -46,6 +51,7 @@ mod streams;
 mod target;
 mod tombstones;
 mod verbs;
+mod wanted;
 mod watch;
 
 pub use body::MAX_BODY;

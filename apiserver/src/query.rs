@@ -6,6 +6,7 @@ use axum::extract::Query;
 use http::Uri;
 
 use crate::error::ApiError;
+use crate::ownership::Booking;
 
 /// What a list or watch asks for beside its selectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ pub(crate) enum Include {
 }
 
 /// All parameters that some verb understands.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Params {
     pub(crate) label_selector: String,
     pub(crate) field_selector: String,
@@ -49,6 +50,7 @@ pub(crate) struct Params {
     pub(crate) field_validation: FieldValidation,
     pub(crate) propagation: Option<String>,
     pub(crate) include: Include,
+    pub(crate) booking: Booking,
 }
 
 fn number(name: &str, value: &str) -> Result<u64, ApiError> {
@@ -130,6 +132,8 @@ impl Params {
                     }
                 }
             }
+            "fieldManager" if given => self.booking.manager = Some(Booking::name(value)?),
+            "force" if given => self.booking.force = Some(flag(name, &value)?),
             "includeObject" if given => {
                 self.include = match value.as_str() {
                     "None" => Include::None,

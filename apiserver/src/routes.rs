@@ -14,6 +14,7 @@ use crate::credentials::bearer;
 use crate::error::ApiError;
 use crate::identity::Role;
 use crate::objects::Place;
+use crate::ownership::Author;
 use crate::prepare::Part;
 use crate::query::Params;
 use crate::reviews::{self, Review};
@@ -60,7 +61,7 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
         return reviews::answer(server.tokens(), review, &role, (parts, body)).await;
     }
     let target = Target::parse(path);
-    let allowed = match role {
+    let allowed = match &role {
         Role::Admin { .. } => true,
         Role::Controller => target.is_some(),
         Role::Join { .. } | Role::Node { .. } => false,
@@ -100,7 +101,9 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
         return backup_route::answer(server).await;
     }
     let Some(target) = target else { return Ok(unknown_path()) };
-    let params = Params::parse(&parts.uri)?;
+    let mut params = Params::parse(&parts.uri)?;
+    let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    params.booking.author = Author::new(&role, agent);
     let form = negotiate::form(&parts.headers)?;
     match (target.name, target.sub) {
         (None, _) => verbs::collection(server, (parts, body), &target, &params, form).await,

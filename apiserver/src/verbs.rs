@@ -10,12 +10,14 @@ use serde_json::{Value, json};
 
 use crate::answer::{json_answer, object_answer};
 use crate::body::read_body;
-use crate::content::{decode_body, media_type};
+use crate::content::{APPLY, decode_body, decode_json_or_yaml, media_type, patch_types};
 use crate::credentials::{BEARER_PROTOCOL, protocols, wants_websocket};
+use crate::delete::{DeleteOptions, Deleted};
 use crate::error::ApiError;
 use crate::list::Scope;
 use crate::negotiate::Form;
-use crate::objects::{DeleteOptions, Deleted, Place, Written};
+use crate::objects::{Place, Written};
+use crate::patch::Patch;
 use crate::prepare::{self, Part};
 use crate::presenter::Presenter;
 use crate::query::Params;
@@ -91,11 +93,21 @@ pub(crate) async fn object(
             Ok(answer_written(&written))
         }
         Method::PATCH => {
-            if media_type(&parts.headers) != "application/merge-patch+json" {
-                return Err(ApiError::unsupported_media_type("application/merge-patch+json"));
+            let type_ = media_type(&parts.headers).to_owned();
+            let patch = Patch::of(&type_);
+            if patch.is_none() && type_ != APPLY {
+                let known = patch_types(at.kind).join(", ");
+                return Err(ApiError::unsupported_media_type(&known));
             }
             let bytes = read_body(&parts.headers, body).await?;
-            Ok(answer_written(&objects.patch(at, part, crate::json::decode(&bytes)?, params).await?))
+            let written = match patch {
+                Some(patch) => {
+                    let body = crate::json::decode(&bytes)?;
+                    objects.patch(at, part, (patch, body), params).await?
+                }
+                None => objects.apply(at, part, decode_json_or_yaml(&bytes)?, params).await?,
+            };
+            Ok(answer_written(&written))
         }
         Method::DELETE if part == Part::Main => {
             let bytes = read_body(&parts.headers, body).await?;

@@ -14,10 +14,11 @@ const MAX_LINES: usize = 800;
 const NAMELESS: [&str; 6] = ["util", "utils", "helpers", "misc", "common", "manager"];
 
 /// Which of our crates each of our crates may use. A crate that is not here may not exist.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("drover-mutants", &[]),
     ("drover-types", &[]),
     ("drover-columns", &["drover-types"]),
+    ("drover-patch", &[]),
     ("drover-world", &[]),
     ("drover-spawn", &[]),
     ("drover-manifest", &[]),
@@ -29,7 +30,16 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("drover-client", &["drover-mutants", "drover-types", "drover-wire", "drover-world"]),
     (
         "drover-apiserver",
-        &["drover-columns", "drover-mutants", "drover-store", "drover-types", "drover-wire", "drover-world"],
+        &[
+            "drover-columns",
+            "drover-manifest",
+            "drover-mutants",
+            "drover-patch",
+            "drover-store",
+            "drover-types",
+            "drover-wire",
+            "drover-world",
+        ],
     ),
     ("drover-reconciler", &["drover-client", "drover-plan", "drover-types", "drover-world"]),
     (

@@ -72,9 +72,10 @@ pub(crate) fn starts<'a>(bench: &'a Bench, supervisor: &'a dyn Supervisor, sampl
             let output = command.output()?;
             // supervisord's command calls it a failure when what it started has ended before it looked: what tells is
             // whether it ran.
-            let seen = beacons.tagged(&process.name).await.with_context(|| {
-                format!("its command said: {}", String::from_utf8_lossy(&output.stderr))
-            })?;
+            let seen = beacons
+                .tagged(&process.name)
+                .await
+                .with_context(|| format!("its command said: {}", String::from_utf8_lossy(&output.stderr)))?;
             latencies.push(seen.mono.saturating_sub(begun));
         }
         drop(_running);

@@ -20,6 +20,8 @@ pub(crate) struct Kubectl {
     pub(crate) minor: u32,
     home: TempDir,
     kubeconfig: PathBuf,
+    /// Where it works, if not in the default one.
+    pub(crate) namespace: Option<String>,
 }
 
 /// Whether this machine has `program` and what version 1.MINOR it is.
@@ -67,6 +69,7 @@ pub(crate) fn all(folder: &Path) -> Vec<Kubectl> {
             minor,
             home: tempfile::tempdir().unwrap(),
             kubeconfig: folder.join(".drover/kubeconfig"),
+            namespace: None,
         })
         .collect()
 }
@@ -80,6 +83,7 @@ impl Kubectl {
     /// Runs it with variables of its environment set.
     pub(crate) fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
         let output = Command::new(&self.program)
+            .args(self.namespace.iter().map(|space| format!("--namespace={space}")))
             .args(arguments)
             .current_dir(self.home.path())
             .env_clear()
@@ -111,5 +115,10 @@ impl Kubectl {
             said.stderr
         );
         said.stdout
+    }
+
+    /// A file in its folder.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.home.path().join(name), text).unwrap();
     }
 }

@@ -5,3 +5,4 @@
 
 mod found;
 mod reading;
+mod writing;
