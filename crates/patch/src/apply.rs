@@ -75,20 +75,39 @@ pub enum ApplyError {
     Conflicts(#[from] Conflicts),
 }
 
-/// Applies a configuration. Without a stored object it makes one.
+/// How an object would be stored: with defaults, and with values written as the server writes them (`1m30s` where the
+/// client wrote `90s`). None where it would be refused.
+pub type Settle<'a> = &'a dyn Fn(&Value) -> Option<Value>;
+
+/// Applies a configuration of a kind whose values are stored as they are written.
+///
+/// # Errors
+/// As [`apply_settled`].
+pub fn apply(live: Option<&Value>, config: Value, request: &Request<'_>) -> Result<Outcome, ApplyError> {
+    apply_settled(live, config, request, &|_| None)
+}
+
+/// Applies a configuration. Without a stored object it makes one. What differs from the stored object only in how it is
+/// written is the same, and so no conflict: that is what `settle` is asked for, with an object without managed fields.
+/// What comes out is not settled; the admission that follows does that.
 ///
 /// `config` is as the client sent it. That its kind, name and namespace are those of the URL is the server's to check,
 /// and to fill in where they may be absent, as are preconditions (`metadata.uid`, `metadata.resourceVersion`).
 ///
 /// # Errors
 /// If the configuration cannot be applied, or, unless the request forces it, if others own what it would change.
-pub fn apply(live: Option<&Value>, config: Value, request: &Request<'_>) -> Result<Outcome, ApplyError> {
+pub fn apply_settled(
+    live: Option<&Value>,
+    config: Value,
+    request: &Request<'_>,
+    settle: Settle<'_>,
+) -> Result<Outcome, ApplyError> {
     refuse(live, &config, request)?;
-    let attempt = Attempt::new(live, &config, request)?;
+    let attempt = Attempt::new(live, &config, request, settle)?;
     let bridged = request.manager == kubectl::MANAGER && request.endpoint != Endpoint::Status;
     let (object, managers) = match attempt.run(request, request.force) {
         Err(conflicts) if bridged => {
-            let allowed = kubectl::own_conflicts(attempt.live.as_ref(), request);
+            let allowed = kubectl::own_conflicts(attempt.live.as_ref(), request, settle);
             let left = conflicts.without(&allowed);
             if !left.0.is_empty() {
                 return Err(left.into());
@@ -123,7 +142,8 @@ fn refuse(live: Option<&Value>, config: &Value, request: &Request<'_>) -> Result
 }
 
 /// An apply with everything that it starts from.
-struct Attempt {
+struct Attempt<'a> {
+    settle: Settle<'a>,
     /// What is stored, without managed fields.
     live: Option<Value>,
     managers: Managers,
@@ -134,8 +154,13 @@ struct Attempt {
     id: ManagerId,
 }
 
-impl Attempt {
-    fn new(live: Option<&Value>, config: &Value, request: &Request<'_>) -> Result<Self, ApplyError> {
+impl<'a> Attempt<'a> {
+    fn new(
+        live: Option<&Value>,
+        config: &Value,
+        request: &Request<'_>,
+        settle: Settle<'a>,
+    ) -> Result<Self, ApplyError> {
         let at = request.shape.at();
         let mut managers = live.map(Managers::of).unwrap_or_default();
         let live = live.map(|live| without_managed_fields(live.clone()));
@@ -153,7 +178,7 @@ impl Attempt {
         let mut config = config.clone();
         request.leave_aside(&mut config);
         let claimed = request.own(of(&config, at)?);
-        Ok(Self { live, managers, config, claimed, id: request.id(Operation::Apply) })
+        Ok(Self { settle, live, managers, config, claimed, id: request.id(Operation::Apply) })
     }
 
     /// The object and its managers after the apply.
@@ -172,6 +197,7 @@ impl Attempt {
         drop_empty_metadata(&mut merged);
         let changes = compare(live, &merged, at).filter(|fields| request.own(fields));
         drop_nulls(&mut merged);
+        let changes = changes.unless_alike(live, (self.settle)(&merged).as_ref(), at);
 
         let set = changes.set();
         let conflicts = self.conflicts(&set);
@@ -213,7 +239,9 @@ impl Attempt {
         mut managers: Managers,
         request: &Request<'_>,
     ) -> Outcome {
-        let same = self.live.as_ref().is_some_and(|live| alike(live, &object));
+        let same = self.live.as_ref().is_some_and(|live| {
+            alike(live, &object) || (self.settle)(&object).is_some_and(|settled| alike(live, &settled))
+        });
         if let Some(live) = live
             && same
             && managers.same_but_for_times(&Managers::of(live))

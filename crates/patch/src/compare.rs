@@ -22,6 +22,17 @@ impl Changes {
         self.added.union(&self.modified)
     }
 
+    /// Without what is modified only in how it is written: what no longer differs once the new state is settled.
+    pub(crate) fn unless_alike(mut self, old: &Value, settled: Option<&Value>, at: At<'_>) -> Self {
+        if !self.modified.is_empty()
+            && let Some(settled) = settled
+        {
+            let left = compare(old, settled, at);
+            self.modified = self.modified.intersection(&left.set().union(&left.removed));
+        }
+        self
+    }
+
     /// Applies to each of the three.
     pub(crate) fn filter(self, keep: impl Fn(FieldSet) -> FieldSet) -> Self {
         Self { added: keep(self.added), modified: keep(self.modified), removed: keep(self.removed) }

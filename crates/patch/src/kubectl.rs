@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::apply::Settle;
 use crate::compare::compare;
 use crate::fields::{FieldSet, of};
 use crate::ownership::Request;
@@ -16,7 +17,7 @@ const MAX_ANNOTATIONS: usize = 256 * 1024;
 
 /// Fields that kubectl itself set before, whoever they are written to belong to: those of its annotation that still
 /// have the value that is there.
-pub(crate) fn own_conflicts(live: Option<&Value>, request: &Request<'_>) -> FieldSet {
+pub(crate) fn own_conflicts(live: Option<&Value>, request: &Request<'_>, settle: Settle<'_>) -> FieldSet {
     let known = live.and_then(|live| Some((live, last_applied(live)?)));
     let Some((live, text)) = known else { return FieldSet::new() };
     let Ok(last) = serde_json::from_str::<Value>(text) else { return FieldSet::new() };
@@ -25,7 +26,9 @@ pub(crate) fn own_conflicts(live: Option<&Value>, request: &Request<'_>) -> Fiel
     if last["apiVersion"] != request.api_version {
         return FieldSet::new();
     }
-    let changes = compare(&last, live, at);
+    let settled = settle(&last);
+    // The stored one is settled already; from the note's side it is the same comparison.
+    let changes = compare(live, &last, at).unless_alike(live, settled.as_ref(), at);
     fields.difference(&changes.modified).difference(&changes.added).difference(&changes.removed)
 }
 

@@ -13,10 +13,10 @@
 //! | `application/json-patch+json` | [`json_patch::apply`] to the whole stored object, `resourceVersion` and `managedFields` in it |
 //! | `application/merge-patch+json` | [`merge_patch::apply`] to the same |
 //! | `application/strategic-merge-patch+json` | [`strategic::apply`] to the same |
-//! | `application/apply-patch+yaml` | [`apply::apply`], which returns the managed fields with it |
+//! | `application/apply-patch+yaml` | [`apply::apply_settled`], which returns the managed fields with it |
 //!
 //! All but the apply then go the way of a `PUT`: address check, server-owned metadata (keep `managedFields` as the body
-//! has it), admission with defaults, and last [`update::update`], which puts `metadata.managedFields` right. What [`apply::apply`] returns as changed or created goes through address check, metadata and
+//! has it), admission with defaults, and last [`update::update`], which puts `metadata.managedFields` right. What the apply returns as changed or created goes through address check, metadata and
 //! admission as it is, and is not given to `update`: its `managedFields` are final. Either way, [`update::is_no_change`]
 //! of the stored and the next state says that there is nothing to write, and then the stored one is the answer; for an
 //! admission may write a value in another way than the client did.

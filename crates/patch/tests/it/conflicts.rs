@@ -1,11 +1,11 @@
 //! Conflicts and their words; force; sharing.
 
-use drover_patch::apply::{ApplyError, Outcome, apply};
+use drover_patch::apply::{ApplyError, Outcome, apply, apply_settled};
 use drover_patch::conflict::Cause;
 use drover_patch::managers::Operation;
 use drover_patch::update::update;
-use drover_patch::{Endpoint, Request};
-use serde_json::json;
+use drover_patch::{Endpoint, LAST_APPLIED, Request};
+use serde_json::{Value, json};
 
 use crate::setting::{all_applied, applied, at, by, conflict, forced, object, owned, paths};
 
@@ -65,6 +65,50 @@ fn the_same_value_is_shared_and_is_no_conflict() {
     assert_eq!(paths(same.object(), "c", Operation::Apply), [".spec.replicas"]);
     // Neither of them can change it alone.
     assert!(apply(Some(&live), object(&json!({"replicas": 2})), &by("a")).is_err());
+}
+
+/// An admission that writes `90s` as `1m30s`, and fills in what is missing.
+fn settled(object: &Value) -> Option<Value> {
+    let mut object = object.clone();
+    let spec = object.get_mut("spec")?.as_object_mut()?;
+    if spec.get("text").is_some_and(|text| text == "90s") {
+        spec.insert("text".into(), "1m30s".into());
+    }
+    spec.entry("replicas").or_insert_with(|| 1.into());
+    Some(object)
+}
+
+#[test]
+fn a_value_that_is_stored_in_another_way_than_it_was_written_is_the_same() {
+    let stored = |outcome: Outcome| settled(outcome.object()).unwrap();
+    let config = object(&json!({"text": "90s"}));
+    let live = stored(apply_settled(None, config.clone(), &by("a"), &settled).unwrap());
+    assert_eq!(live["spec"], json!({"text": "1m30s", "replicas": 1}));
+    let again = apply_settled(Some(&live), config.clone(), &by("a"), &settled);
+    assert_eq!(again, Ok(Outcome::Unchanged(live.clone())));
+    let both = stored(apply_settled(Some(&live), config.clone(), &by("b"), &settled).unwrap());
+    assert_eq!(paths(&both, "a", Operation::Apply), [".spec.text"]);
+    assert_eq!(paths(&both, "b", Operation::Apply), [".spec.text"]);
+    // Without being told, it is another text.
+    assert!(apply(Some(&live), config, &by("b")).is_err());
+    let other = object(&json!({"text": "91s"}));
+    assert!(apply_settled(Some(&live), other, &by("b"), &settled).is_err());
+    let null = object(&json!({"text": null}));
+    assert!(apply_settled(Some(&live), null, &by("b"), &settled).is_err());
+}
+
+#[test]
+fn the_note_of_kubectl_is_true_in_whatever_way_it_is_stored() {
+    let config = |text: &str| object(&json!({"text": text}));
+    let mut body = config("90s");
+    body["metadata"]["annotations"] = json!({LAST_APPLIED: body.to_string()});
+    let live = update(None, settled(&body).unwrap(), &by("kubectl-client-side-apply"));
+    assert_eq!(live["spec"]["text"], "1m30s");
+    for text in ["90s", "2m"] {
+        let next = apply_settled(Some(&live), config(text), &by("kubectl"), &settled);
+        assert!(next.is_ok(), "{next:?}");
+    }
+    assert!(apply(Some(&live), config("2m"), &by("kubectl")).is_err());
 }
 
 #[test]
@@ -150,6 +194,9 @@ fn an_explicit_null_owns_its_field_and_empties_it() {
     assert_eq!(live["spec"], json!({}));
     assert_eq!(paths(&live, "b", Operation::Apply), [".spec.replicas", ".spec.text"]);
     assert_eq!(apply(Some(&live), config, &by("b")), Ok(Outcome::Unchanged(live.clone())));
+    // Who says the same shares it.
+    let shared = apply(Some(&live), object(&json!({"text": null})), &by("c")).unwrap().into_object();
+    assert_eq!(paths(&shared, "c", Operation::Apply), [".spec.text"]);
     assert_eq!(
         conflict(apply(Some(&live), object(&json!({"text": "x"})), &by("c"))),
         "Apply failed with 1 conflict: conflict with \"b\": .spec.text"
