@@ -132,6 +132,24 @@ fn a_schema_that_refers_to_itself_is_followed_as_far_as_a_value_goes() {
 }
 
 #[test]
+fn the_schemas_of_the_kinds_make_shapes_that_name_their_members() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let schema: Value = serde_json::from_str(&text).unwrap();
+        let shape = Shape::from_schema(&schema, "");
+        if schema["properties"].get("spec").is_some() {
+            // A declared member that leads to others is none itself; an unknown one is.
+            let paths = claims(&shape, json!({"unknown": {"x": 1}}));
+            assert_eq!(paths, [".spec.unknown", ".spec.unknown.x"], "{}", schema["title"]);
+            seen += 1;
+        }
+    }
+    assert!(seen >= 6, "{seen}");
+}
+
+#[test]
 fn scalars_of_every_spelling_are_one_value() {
     let shape = of_spec(json!({"type": "object", "properties": {
         "quantity": {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": true},
