@@ -16,10 +16,14 @@
 //! | `application/apply-patch+yaml` | [`apply::apply_settled`], which returns the managed fields with it |
 //!
 //! All but the apply then go the way of a `PUT`: address check, server-owned metadata (keep `managedFields` as the body
-//! has it), admission with defaults, and last [`update::update`], which puts `metadata.managedFields` right. What the apply returns as changed or created goes through address check, metadata and
-//! admission as it is, and is not given to `update`: its `managedFields` are final. Either way, [`update::is_no_change`]
-//! of the stored and the next state says that there is nothing to write, and then the stored one is the answer; for an
-//! admission may write a value in another way than the client did.
+//! has it), admission with defaults, and last [`update::update`], which puts `metadata.managedFields` right.
+//!
+//! What the apply returns as changed or created goes through address check, metadata and admission as it is, and is not
+//! given to `update`: its `managedFields` are final, and where it has none, the stored ones go. What `settle` is asked for
+//! is what that admission would make.
+//!
+//! Either way, [`update::is_no_change`] of the stored and the next state says that there is nothing to write, and then
+//! the stored one is the answer: an admission may write a value in another way than the client did.
 //!
 //! A write that loses a race is made again from the newer state. A dry run is the same without the store.
 //! Errors say in their documentation with which code they are answered; the body of a 409 is [`conflict::Conflicts`]:
@@ -28,10 +32,11 @@
 //! # What it follows
 //!
 //! Field sets, conflicts, shared ownership, pruning, the cap on update managers, the entry for what was there before the
-//! first apply and the bridge for kubectl are those of the Kubernetes API server, with three differences. An object that
-//! leads to fields of somebody else is kept with them, and so is an item of a list by key, with its key fields. Items
-//! and map entries that nobody owns are kept when the last owner of what is beside them leaves. A null that a
-//! configuration sets owns its field and empties it, and is not stored.
+//! first apply and the bridge for kubectl are those of the Kubernetes API server, with four differences. An item of a list
+//! by key in which somebody else owns a field is kept with it, and with its key fields. Items and map entries that nobody
+//! owns are kept when the last owner of what is beside them leaves, unless a block goes as a whole. A null that a
+//! configuration sets owns its field and empties it, and is not stored. A value that is stored in another way than it
+//! was written is the same value.
 //!
 //! # Absent
 //!
