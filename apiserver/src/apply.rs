@@ -1,6 +1,7 @@
 //! Server-side apply: PATCH with a configuration, which makes an object where there is none.
 
 use drover_patch::apply::{self, ApplyError};
+use drover_types::admit;
 use drover_types::status::StatusCause;
 use serde_json::Value;
 
@@ -26,7 +27,10 @@ impl Objects {
         let wanted = Wanted::of(at, part, &config)?;
         let applied = |live: Option<&Value>| {
             let request = params.booking.apply(at.kind, part, self.world.clock.now());
-            let outcome = apply::apply(live, config.clone(), &request).map_err(|error| refusal(at, error))?;
+            // As it would be stored: a duration of 90s is 1m30s there, and no conflict.
+            let settle = |object: &Value| admit::admit(at.kind, object.clone(), None).ok().map(|it| it.value);
+            let outcome = apply::apply_settled(live, config.clone(), &request, &settle);
+            let outcome = outcome.map_err(|error| refusal(at, error))?;
             Ok(Next { body: outcome.into_object(), duplicates: duplicates.clone(), settled: true })
         };
         // It may come and go while this looks.

@@ -57,3 +57,56 @@ fn decode_yaml(bytes: &[u8]) -> Result<Decoded, ApiError> {
         .map_err(|diagnostic| ApiError::bad_request(format!("the body is not valid YAML: {diagnostic}")))?;
     Ok(Decoded { value, duplicates: Vec::new() })
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use serde_json::json;
+
+    use super::*;
+
+    fn decode(type_: &'static str, body: &[u8]) -> Result<serde_json::Value, u16> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(type_));
+        decode_body(&headers, body).map(|decoded| decoded.value).map_err(|error| error.code())
+    }
+
+    #[test]
+    fn a_body_is_read_as_its_type_says() {
+        assert_eq!(decode("application/yaml; charset=utf-8", b"a: [1, x]\n"), Ok(json!({"a": [1, "x"]})));
+        assert_eq!(decode("application/json", b"{\"a\": 1}"), Ok(json!({"a": 1})));
+        assert_eq!(decode_body(&HeaderMap::new(), b"{}").map(|it| it.value).ok(), Some(json!({})));
+        for (type_, body, code) in [
+            ("application/yaml", b"a: 1\na: 2\n".as_slice(), 400),
+            ("application/yaml", b"\xff", 400),
+            ("application/yaml", b"a: &x [1]\nb: *x\n---\nc: 1\n", 400),
+            ("application/xml", b"<a/>", 415),
+            ("application/vnd.kubernetes.protobuf", b"{}", 400),
+        ] {
+            assert_eq!(decode(type_, body), Err(code), "{type_}");
+        }
+    }
+
+    #[test]
+    fn an_alias_bomb_is_refused() {
+        let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for level in 1..12 {
+            let before = level - 1;
+            bomb += &format!("a{level}: &a{level} [{}]\n", vec![format!("*a{before}"); 10].join(", "));
+        }
+        assert_eq!(decode("application/yaml", bomb.as_bytes()), Err(400));
+    }
+
+    #[test]
+    fn a_configuration_is_json_or_yaml() {
+        for body in ["{\"a\": 1}", " \n{a: 1}", "a: 1"] {
+            assert_eq!(
+                decode_json_or_yaml(body.as_bytes()).map(|it| it.value).ok(),
+                Some(json!({"a": 1})),
+                "{body}"
+            );
+        }
+        // Members that stand twice are told, not dropped.
+        assert_eq!(decode_json_or_yaml(br#"{"a":1,"a":2}"#).ok().unwrap().duplicates, ["a"]);
+    }
+}

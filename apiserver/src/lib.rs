@@ -5,7 +5,7 @@
 //! transaction. It stores what is wanted and decides nothing: ownership cascades, placement and readiness are the
 //! reconciler's.
 //!
-//! Absent: RBAC; JSON Patch, strategic merge patch and server-side apply; Table and aggregated discovery; protobuf bodies; certificates of the operator's own.
+//! Absent: RBAC; pods and their subresources; `/scale`; kinds that users define; `events.k8s.io`; compressed answers; certificates of the operator's own.
 
 mod admission;
 mod answer;
