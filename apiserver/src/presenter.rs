@@ -1,12 +1,12 @@
 //! Objects in the form that a client asked for: as they are, their metadata alone, or rows of a Table.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use drover_columns::Column;
 use drover_types::Kind;
-use drover_world::World;
-use jiff::Timestamp;
+use drover_world::Clock;
 use serde_json::{Value, json};
 
 use crate::keys;
@@ -14,19 +14,18 @@ use crate::negotiate::{self, Form};
 use crate::query::Include;
 
 /// Makes the answers of one request.
-#[derive(Clone)]
 pub(crate) struct Presenter {
     kind: Kind,
     form: Form,
     include: Include,
-    world: World,
+    clock: Arc<dyn Clock>,
     /// Columns are told once: later Tables of a watch have none.
     defined: bool,
 }
 
 impl Presenter {
-    pub(crate) fn new(kind: Kind, form: Form, include: Include, world: &World) -> Self {
-        Self { kind, form, include, world: world.clone(), defined: false }
+    pub(crate) fn new(kind: Kind, form: Form, include: Include, clock: &Arc<dyn Clock>) -> Self {
+        Self { kind, form, include, clock: clock.clone(), defined: false }
     }
 
     /// Whether objects are answered as they are.
@@ -89,7 +88,7 @@ impl Presenter {
     }
 
     fn row(&self, version: &str, object: &Value) -> Value {
-        let now = self.now();
+        let now = self.clock.now();
         let cells: Vec<_> = self.columns().iter().map(|column| (column.cell)(object, now)).collect();
         let object = match self.include {
             Include::None => return json!({"cells": cells}),
@@ -97,10 +96,6 @@ impl Presenter {
             Include::Object => object.clone(),
         };
         json!({"cells": cells, "object": object})
-    }
-
-    fn now(&self) -> Timestamp {
-        self.world.clock.now()
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -133,10 +128,12 @@ fn title(header: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use drover_world::World;
+
     use super::*;
 
     fn presenter(form: Form, include: Include) -> Presenter {
-        Presenter::new(Kind::Timer, form, include, &World::system())
+        Presenter::new(Kind::Timer, form, include, &World::system().clock)
     }
 
     const TABLE: Form = Form::Table("meta.k8s.io/v1");

@@ -57,10 +57,12 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
     if let Some(route) = sessions::Route::parse(path) {
         return sessions::answer(server, route, &role, (parts, body)).await;
     }
-    if let Some(review) = Review::at(path) {
+    let target = Target::parse(path);
+    if target.is_none()
+        && let Some(review) = Review::at(path)
+    {
         return reviews::answer(server.tokens(), review, &role, (parts, body)).await;
     }
-    let target = Target::parse(path);
     let allowed = match &role {
         Role::Admin { .. } => true,
         Role::Controller => target.is_some(),
@@ -76,7 +78,8 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
             None => ApiError::new(403, "Forbidden", format!("forbidden: {path}")),
         });
     }
-    if parts.method == Method::GET {
+    // What names objects is no document: most requests are spared the look.
+    if parts.method == Method::GET && target.is_none() {
         if path == "/metrics" {
             let text = server.metrics().encode().map_err(|error| ApiError::internal(&error))?;
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -33,7 +33,7 @@ pub(crate) async fn collection(
     form: Form,
 ) -> Result<Response, ApiError> {
     let objects = server.objects();
-    let presenter = Presenter::new(target.kind, form, params.include, &objects.world);
+    let presenter = Presenter::new(target.kind, form, params.include, &objects.world.clock);
     // Across namespaces there is nothing but reading.
     let everywhere = target.namespace.is_none() && target.kind.names().scope == KindScope::Namespaced;
     match parts.method {
@@ -75,7 +75,7 @@ pub(crate) async fn object(
     form: Form,
 ) -> Result<Response, ApiError> {
     let objects = server.objects();
-    let presenter = Presenter::new(at.kind, form, params.include, &objects.world);
+    let presenter = Presenter::new(at.kind, form, params.include, &objects.world.clock);
     match parts.method {
         Method::GET if part == Part::Main && params.watch => {
             let mut params = params.clone();

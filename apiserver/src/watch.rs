@@ -225,7 +225,7 @@ mod tests {
     use crate::query::Include;
 
     fn plain() -> Presenter {
-        Presenter::new(Kind::Timer, Form::Object, Include::Metadata, &World::system())
+        Presenter::new(Kind::Timer, Form::Object, Include::Metadata, &World::system().clock)
     }
 
     fn changed(kind: EventKind, stored: &[u8], revision: u64, previous: Option<Arc<Object>>) -> Event {

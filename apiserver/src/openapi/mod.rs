@@ -104,7 +104,8 @@ pub(crate) fn answer(uri: &Uri, headers: &HeaderMap) -> Option<Response> {
             })
         }
         path => {
-            let document = DOCUMENTS.groups.get(path.strip_prefix("/openapi/v3/")?)?;
+            let group = path.strip_prefix("/openapi/v3/")?;
+            let document = DOCUMENTS.groups.get(group)?;
             let asked =
                 uri.query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("hash="));
             Some(document.answer(headers, asked == Some(document.tag())))
