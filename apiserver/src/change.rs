@@ -1,15 +1,15 @@
 //! Changing what is there: PUT, patches and server-side apply, with optimistic concurrency.
 
-use drover_patch::update;
+use drover_patch::{drop_nulls, update};
 use drover_store::{Txn, TxnOutcome};
 use drover_types::FieldError;
 use serde_json::Value;
 
 use crate::admission;
 use crate::error::ApiError;
-use crate::json::{self, Decoded};
+use crate::json::Decoded;
 use crate::objects::{ATTEMPTS, Objects, Place, Stored, Written, with_revision};
-use crate::ownership::Booking;
+use crate::ownership::{Booking, Owners};
 use crate::patch::Patch;
 use crate::prepare::{self, Part};
 use crate::query::Params;
@@ -36,7 +36,7 @@ impl Objects {
     ) -> Result<Written, ApiError> {
         params.booking.refuse_force()?;
         let Decoded { mut value, duplicates } = body;
-        json::drop_nulls(&mut value);
+        drop_nulls(&mut value);
         prepare::address(at.kind, at.namespace, Some(at.name), &mut value)?;
         let wanted = Wanted::of(at, part, &value)?;
         if wanted.revision.is_none() && !at.kind.names().group.is_empty() {
@@ -126,27 +126,11 @@ impl Objects {
         let (mut next, warnings) =
             admission::admit(at.kind, next, Some(&old.object), &duplicates, params.field_validation)?;
         prepare::count_generation(at.kind, &old.object, &mut next);
-        let next = if settled {
-            with_owners(next, given)
-        } else {
-            // A part of an object does not say who owns it.
-            let given = given.filter(|_| part == Part::Main);
-            let now = self.world.clock.now();
-            params.booking.updated((at.kind, part), (Some(&old.object), next), given, now)
-        };
+        let owners = if settled { Owners::Settled(given) } else { Owners::Sent(given) };
+        let now = self.world.clock.now();
+        let next = params.booking.booked((at.kind, part), (Some(&old.object), next), owners, now);
         Ok((with_revision(next, old.revision), warnings))
     }
-}
-
-/// An object with these `managedFields`, whatever it had.
-pub(crate) fn with_owners(mut object: Value, owners: Option<Value>) -> Value {
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        match owners {
-            Some(owners) => drop(metadata.insert("managedFields".into(), owners)),
-            None => drop(metadata.remove("managedFields")),
-        }
-    }
-    object
 }
 
 /// A write that would change nothing but the times in `managedFields` is none.

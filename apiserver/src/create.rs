@@ -1,15 +1,16 @@
 //! Creating: what the server fills in, and the place that must be free.
 
+use drover_patch::drop_nulls;
 use drover_types::{FieldError, Kind};
 
 use crate::admission;
-use crate::change::{Next, with_owners};
+use crate::change::Next;
 use crate::error::ApiError;
-use crate::json::{self, Decoded};
+use crate::json::Decoded;
 use crate::objects::{Objects, Place, Written};
 use crate::owners;
-use crate::prepare;
-use crate::prepare::Part;
+use crate::ownership::Owners;
+use crate::prepare::{self, Part};
 use crate::query::Params;
 
 impl Objects {
@@ -23,7 +24,7 @@ impl Objects {
     ) -> Result<Written, ApiError> {
         params.booking.refuse_force()?;
         let Decoded { mut value, duplicates } = body;
-        json::drop_nulls(&mut value);
+        drop_nulls(&mut value);
         prepare::address(kind, namespace, None, &mut value)?;
         self.create_from(kind, namespace, Next { body: value, duplicates, settled: false }, params).await
     }
@@ -54,11 +55,8 @@ impl Objects {
             return Err(ApiError::invalid(kind, &name, &[error]));
         }
         owners::refuse_unreachable(at, &value)?;
-        let value = if settled {
-            with_owners(value, given)
-        } else {
-            params.booking.updated((kind, Part::Main), (None, value), given, now)
-        };
+        let owners = if settled { Owners::Settled(given) } else { Owners::Sent(given) };
+        let value = params.booking.booked((kind, Part::Main), (None, value), owners, now);
         let object = self.insert(at, value, &[], params.dry_run).await?;
         Ok(Written { object, warnings, created: true })
     }

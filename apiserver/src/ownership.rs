@@ -39,6 +39,17 @@ impl Author {
     }
 }
 
+const MANAGED_FIELDS: &str = "managedFields";
+
+/// The `managedFields` that come with what is written.
+#[derive(Clone, Debug)]
+pub(crate) enum Owners {
+    /// From an apply: as they are to be stored.
+    Settled(Option<Value>),
+    /// From a client, which may have left them out.
+    Sent(Option<Value>),
+}
+
 /// How a write is to be booked.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Booking {
@@ -95,21 +106,32 @@ impl Booking {
         }
     }
 
-    /// What is stored after any other write: `next`, with its owners. `given` is what its client sent as
-    /// `managedFields`.
-    pub(crate) fn updated(
+    /// What is stored after a write: `next`, with the owners of its fields.
+    pub(crate) fn booked(
         &self,
         (kind, part): (Kind, Part),
         (old, mut next): (Option<&Value>, Value),
-        given: Option<Value>,
+        owners: Owners,
         now: Timestamp,
     ) -> Value {
-        if let (Some(given), Some(metadata)) = (given, next["metadata"].as_object_mut()) {
-            metadata.insert("managedFields".into(), given);
+        if let Some(metadata) = next.get_mut("metadata").and_then(Value::as_object_mut) {
+            match &owners {
+                Owners::Settled(None) => drop(metadata.remove(MANAGED_FIELDS)),
+                // A part of an object does not say who owns it.
+                Owners::Sent(_) if part != Part::Main => {}
+                Owners::Settled(Some(list)) | Owners::Sent(Some(list)) => {
+                    metadata.insert(MANAGED_FIELDS.into(), list.clone());
+                }
+                Owners::Sent(None) => {}
+            }
         }
-        let Some(product) = &self.author.product else { return next };
-        let manager = self.manager.as_deref().unwrap_or(product);
-        update::update(old, next, &Request { manager, ..self.apply(kind, part, now) })
+        match (owners, &self.author.product) {
+            (Owners::Sent(_), Some(product)) => {
+                let manager = self.manager.as_deref().unwrap_or(product);
+                update::update(old, next, &Request { manager, ..self.apply(kind, part, now) })
+            }
+            (Owners::Settled(_), _) | (Owners::Sent(_), None) => next,
+        }
     }
 }
 

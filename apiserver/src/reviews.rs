@@ -16,6 +16,7 @@ use crate::body::read_body;
 use crate::content::decode_body;
 use crate::error::ApiError;
 use crate::identity::{Role, Tokens};
+use crate::prepare::expect_type;
 
 /// A question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,15 +124,10 @@ pub(crate) async fn answer(
         return Err(ApiError::method_not_allowed(&parts.method));
     }
     let bytes = read_body(&parts.headers, body).await?;
-    let asked = decode_body(&parts.headers, &bytes)?.value;
+    let mut asked = decode_body(&parts.headers, &bytes)?.value;
     let api_version = format!("{}/v1", review.group());
-    for (member, expected) in [("apiVersion", api_version.as_str()), ("kind", review.kind())] {
-        if asked.get(member).is_some_and(|given| given != expected) {
-            return Err(ApiError::bad_request(format!(
-                "the {member} in the data ({}) does not match the expected one (\"{expected}\")",
-                asked[member]
-            )));
-        }
+    if let Some(members) = asked.as_object_mut() {
+        expect_type(members, &api_version, review.kind())?;
     }
     let spec = asked.get("spec").cloned().unwrap_or_else(|| json!({}));
     let status = match review {

@@ -26,8 +26,10 @@ struct Documents {
 }
 
 static DOCUMENTS: LazyLock<Documents> = LazyLock::new(|| {
+    let documents: BTreeMap<String, Value> =
+        group_versions().into_iter().map(|(path, kinds)| (path, v3(&kinds))).collect();
     let groups: BTreeMap<String, Document> =
-        group_versions().into_keys().map(|path| (path.clone(), Document::json(&v3(&path)))).collect();
+        documents.iter().map(|(path, document)| (path.clone(), Document::json(document))).collect();
     let paths: BTreeMap<&String, Value> = groups
         .iter()
         .map(|(path, document)| {
@@ -37,7 +39,7 @@ static DOCUMENTS: LazyLock<Documents> = LazyLock::new(|| {
         .collect();
     Documents {
         index: Document::json(&json!({"paths": paths})),
-        v2: Document::json(&v2::document(group_versions().into_keys().map(|path| v3(&path)))),
+        v2: Document::json(&v2::document(documents.into_values())),
         v2_protobuf: Document::new(v2::PROTOBUF_ANSWER, v2::PROTOBUF),
         groups,
     }
@@ -58,15 +60,14 @@ fn group_versions() -> BTreeMap<String, Vec<Kind>> {
 }
 
 /// The document of one group and version.
-fn v3(path: &str) -> Value {
-    let kinds = group_versions().remove(path).unwrap_or_default();
+fn v3(kinds: &[Kind]) -> Value {
     let mut paths = serde_json::Map::new();
-    for kind in &kinds {
+    for kind in kinds {
         paths.extend(operations::paths(*kind));
     }
     json!({
         "openapi": "3.0.0", "info": info(), "paths": paths,
-        "components": {"schemas": schemas::components(&kinds), "securitySchemes": {
+        "components": {"schemas": schemas::components(kinds), "securitySchemes": {
             "BearerToken": {"type": "http", "scheme": "bearer", "description": "A token of this server."},
         }},
         "security": [{"BearerToken": []}],
@@ -136,7 +137,7 @@ mod tests {
     #[test]
     fn every_reference_leads_to_a_schema_and_every_kind_to_its_patch() {
         for (path, kinds) in group_versions() {
-            let document = v3(&path);
+            let document = v3(&kinds);
             let mut found = Vec::new();
             references(&document, &mut found);
             assert!(!found.is_empty());

@@ -65,4 +65,4 @@ mod value;
 pub use kubectl::{LAST_APPLIED, MANAGER as KUBECTL};
 pub use ownership::{Endpoint, Request};
 pub use shape::Shape;
-pub use value::Scalar;
+pub use value::{Scalar, drop_nulls};

@@ -7,7 +7,7 @@ use crate::fields::FieldSet;
 use crate::managers::{Given, Managers, Operation, Owned, given};
 use crate::ownership::{Endpoint, Request, with_managed_fields, without_managed_fields};
 use crate::time;
-use crate::value::alike;
+use crate::value::alike_but_for;
 
 /// The next state of an object with its managed fields. `next` is what would be stored, defaults filled in and with
 /// what the server writes itself, and with `managedFields` as the client sent it, or without.
@@ -62,13 +62,11 @@ fn own(managers: &mut Managers, request: &Request<'_>, set: &FieldSet, removed: 
 pub fn is_no_change(live: &Value, next: &Value) -> bool {
     let same_owners = live.pointer("/metadata/managedFields") == next.pointer("/metadata/managedFields")
         || Managers::of(live).same_but_for_times(&Managers::of(next));
-    same_owners && alike(&bare(live), &bare(next))
-}
-
-fn bare(object: &Value) -> Value {
-    let mut object = without_managed_fields(object.clone());
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("resourceVersion");
-    }
-    object
+    let metadata = |object| Value::pointer(object, "/metadata").and_then(Value::as_object);
+    let (Some(old), Some(new)) = (live.as_object(), next.as_object()) else { return live == next };
+    let same_metadata = match (metadata(live), metadata(next)) {
+        (Some(old), Some(new)) => alike_but_for(old, new, &["managedFields", "resourceVersion"]),
+        (old, new) => old == new,
+    };
+    same_owners && same_metadata && alike_but_for(old, new, &["metadata"])
 }

@@ -118,18 +118,23 @@ fn order_float(float: f64, integer: i128) -> Ordering {
 /// Whether two values say the same. A member that is null says what an absent one says.
 pub(crate) fn alike(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Object(a), Value::Object(b)) => {
-            let said = |members| Map::iter(members).filter(|(_, value)| !value.is_null());
-            said(a).count() == said(b).count()
-                && said(a).zip(said(b)).all(|((a, x), (b, y))| a == b && alike(x, y))
-        }
+        (Value::Object(a), Value::Object(b)) => alike_but_for(a, b, &[]),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(x, y)| alike(x, y)),
         _ => order(a, b).is_eq(),
     }
 }
 
-/// Removes the members that are null, at every depth; items of lists stay.
-pub(crate) fn drop_nulls(value: &mut Value) {
+/// Whether two objects say the same, these members aside.
+pub(crate) fn alike_but_for(a: &Map<String, Value>, b: &Map<String, Value>, aside: &[&str]) -> bool {
+    let said = |members| {
+        Map::iter(members).filter(|(name, value)| !value.is_null() && !aside.contains(&name.as_str()))
+    };
+    said(a).count() == said(b).count() && said(a).zip(said(b)).all(|((a, x), (b, y))| a == b && alike(x, y))
+}
+
+/// Removes the members that are null, at every depth; items of lists stay. In what a client writes as a whole, null
+/// means absent.
+pub fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(members) => {
             members.retain(|_, member| !member.is_null());

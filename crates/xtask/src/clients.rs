@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::needs::found;
 use crate::run;
 
 /// Where the tests look for Debian's kubectl.
@@ -16,7 +17,7 @@ pub(crate) fn ensure() -> Result<()> {
     if Path::new(DEBIANS).join("usr/bin/kubectl").exists() {
         return Ok(());
     }
-    if Command::new("apt-get").arg("--version").output().is_err() {
+    if !found("apt-get") {
         println!("missing: kubernetes-client, which only Debian's packages have: tests go without it");
         return Ok(());
     }

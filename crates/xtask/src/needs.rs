@@ -43,6 +43,6 @@ fn programs() -> Result<()> {
     run::program("apt-get", &args, &[("DEBIAN_FRONTEND", "noninteractive")])
 }
 
-fn found(program: &str) -> bool {
+pub(crate) fn found(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }

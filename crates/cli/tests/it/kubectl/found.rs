@@ -82,7 +82,7 @@ impl Kubectl {
 
     /// Runs it with variables of its environment set.
     pub(crate) fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
-        let output = Command::new(&self.program)
+        Command::new(&self.program)
             .args(self.namespace.iter().map(|space| format!("--namespace={space}")))
             .args(arguments)
             .current_dir(self.home.path())
@@ -94,12 +94,8 @@ impl Kubectl {
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .output()
-            .unwrap();
-        Said {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+            .unwrap()
+            .into()
     }
 
     /// Runs it, and it succeeds; what it says.
