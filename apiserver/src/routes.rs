@@ -85,17 +85,12 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             return Ok(([(header::CONTENT_TYPE, kind)], text).into_response());
         }
-        let document = discovery::answer(path, &parts.headers);
-        if let Some(answer) = document.or_else(|| openapi::answer(&parts.uri, &parts.headers)) {
+        if let Some(answer) = discovery::answer(path, &parts.headers)? {
             return Ok(answer);
         }
-    }
-    if path.trim_end_matches('/') == "/apis/drover.dev/v1/tokens" {
-        if parts.method != Method::POST {
-            return Err(ApiError::method_not_allowed(&parts.method));
+        if let Some(answer) = openapi::answer(&parts.uri, &parts.headers) {
+            return Ok(answer);
         }
-        let bytes = read_body(&parts.headers, body).await?;
-        return new_token::create(server, &decode_body(&parts.headers, &bytes)?).await;
     }
     if path == backup_route::PATH {
         if parts.method != Method::GET {
@@ -103,11 +98,18 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
         }
         return backup_route::answer(server).await;
     }
+    let form = negotiate::form(&parts.headers)?;
+    if path.trim_end_matches('/') == "/apis/drover.dev/v1/tokens" {
+        if parts.method != Method::POST {
+            return Err(ApiError::method_not_allowed(&parts.method));
+        }
+        let bytes = read_body(&parts.headers, body).await?;
+        return new_token::create(server, &decode_body(&parts.headers, &bytes)?).await;
+    }
     let Some(target) = target else { return Ok(unknown_path()) };
     let mut params = Params::parse(&parts.uri)?;
     let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     params.booking.author = Author::new(&role, agent);
-    let form = negotiate::form(&parts.headers)?;
     match (target.name, target.sub) {
         (None, _) => verbs::collection(server, (parts, body), &target, &params, form).await,
         (Some(name), Some("run")) if target.kind == Kind::Task => {

@@ -22,8 +22,8 @@ use crate::prepare::{self, Part};
 use crate::presenter::Presenter;
 use crate::query::Params;
 use crate::server::Server;
-use crate::streams;
 use crate::target::Target;
+use crate::{protobuf, streams};
 
 pub(crate) async fn collection(
     server: &Server,
@@ -86,6 +86,10 @@ pub(crate) async fn object(
         Method::GET => {
             let object = objects.get(at)?.object;
             Ok(object_answer(StatusCode::OK, &presenter.object(&object), &[]))
+        }
+        // Its status is not read, and to write none would take away the one there is.
+        Method::PUT if part == Part::Status && media_type(&parts.headers) == protobuf::MEDIA_TYPE => {
+            Err(ApiError::unsupported_media_type("application/json, application/yaml"))
         }
         Method::PUT => {
             let bytes = read_body(&parts.headers, body).await?;

@@ -14,13 +14,14 @@ use axum::response::Response;
 use http::HeaderMap;
 
 use crate::answer::Document;
+use crate::error::ApiError;
 use crate::negotiate;
 
 /// Documents that were asked for before: there are as many as groups.
 static MADE: Mutex<BTreeMap<String, Arc<Document>>> = Mutex::new(BTreeMap::new());
 
 /// The answer at a path, if it is one of discovery's.
-pub(crate) fn answer(path: &str, headers: &HeaderMap) -> Option<Response> {
+pub(crate) fn answer(path: &str, headers: &HeaderMap) -> Result<Option<Response>, ApiError> {
     let segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let aggregated = match segments.as_slice() {
         ["api"] => wanted(headers).map(|version| (true, version)),
@@ -42,14 +43,20 @@ pub(crate) fn answer(path: &str, headers: &HeaderMap) -> Option<Response> {
                     "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
                     aggregated::document(core, version).to_string(),
                 ),
-                None => Document::json(&legacy::document(&segments)?),
+                None => match legacy::document(&segments) {
+                    Some(document) => Document::json(&document),
+                    None => return Ok(None),
+                },
             });
             made.insert(name, document.clone());
             document
         }
     };
     drop(made);
-    Some(document.answer(headers, false))
+    if aggregated.is_none() {
+        negotiate::form(headers)?;
+    }
+    Ok(Some(document.answer(headers, false)))
 }
 
 /// The version of the aggregated form that a client prefers to all that it takes.
@@ -77,7 +84,7 @@ mod tests {
     async fn read(path: &str, accept: &str) -> Option<(String, Value)> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_str(accept).unwrap());
-        let response = answer(path, &headers)?;
+        let response = answer(path, &headers).unwrap()?;
         let kind = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         Some((kind, serde_json::from_slice(&body).unwrap()))
