@@ -24,10 +24,13 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("drover-keeper", &["drover-spawn"]),
     ("drover-keeper-image", &[]),
     ("drover-plan", &["drover-mutants", "drover-types"]),
-    ("drover-wire", &["drover-types"]),
+    ("drover-wire", &["drover-mutants", "drover-types"]),
     ("drover-client", &["drover-mutants", "drover-types", "drover-wire", "drover-world"]),
     ("drover-apiserver", &["drover-mutants", "drover-store", "drover-types", "drover-wire", "drover-world"]),
-    ("drover-reconciler", &["drover-client", "drover-plan", "drover-types", "drover-world"]),
+    (
+        "drover-reconciler",
+        &["drover-client", "drover-mutants", "drover-plan", "drover-types", "drover-world"],
+    ),
     (
         "drover-node-agent",
         &[
@@ -76,9 +79,11 @@ const ARROWS: [(&str, &[&str]); 19] = [
             "drover-apiserver",
             "drover-client",
             "drover-manifest",
+            "drover-node-agent",
             "drover-plan",
             "drover-spawn",
             "drover-store",
+            "drover-testkit",
             "drover-types",
             "drover-wire",
             "drover-world",
@@ -102,6 +107,7 @@ pub(crate) fn check() -> Result<()> {
     let mut breaches = arrows(&metadata)?;
     breaches.extend(mutants(&metadata));
     breaches.extend(mutants_in_drover()?);
+    breaches.extend(fuzz_lock()?);
     let files = rust_files()?;
     for file in &files {
         breaches.extend(room(file)?);
@@ -157,6 +163,16 @@ fn mutants_in_drover() -> Result<Vec<String>> {
     }
     let on = String::from_utf8_lossy(&output.stdout).contains("feature \"mutants\"");
     Ok(if on { vec!["drover is built with the bugs of drover-mutants".into()] } else { Vec::new() })
+}
+
+/// The programs of `fuzz/` are built with their own lock file, which has to follow ours.
+fn fuzz_lock() -> Result<Vec<String>> {
+    let output = Command::new("cargo")
+        .args(["tree", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--depth", "0"])
+        .output()
+        .context("starting `cargo tree`")?;
+    let breach = "fuzz/Cargo.lock does not fit: `cargo update --workspace --manifest-path fuzz/Cargo.toml`";
+    Ok(if output.status.success() { Vec::new() } else { vec![breach.into()] })
 }
 
 fn arrows(metadata: &Value) -> Result<Vec<String>> {
