@@ -26,7 +26,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("drover-keeper", &["drover-spawn"]),
     ("drover-keeper-image", &[]),
     ("drover-plan", &["drover-mutants", "drover-types"]),
-    ("drover-wire", &["drover-types"]),
+    ("drover-wire", &["drover-mutants", "drover-types"]),
     ("drover-client", &["drover-mutants", "drover-types", "drover-wire", "drover-world"]),
     (
         "drover-apiserver",
@@ -41,7 +41,10 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "drover-world",
         ],
     ),
-    ("drover-reconciler", &["drover-client", "drover-plan", "drover-types", "drover-world"]),
+    (
+        "drover-reconciler",
+        &["drover-client", "drover-mutants", "drover-plan", "drover-types", "drover-world"],
+    ),
     (
         "drover-node-agent",
         &[
@@ -91,9 +94,11 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "drover-apiserver",
             "drover-client",
             "drover-manifest",
+            "drover-node-agent",
             "drover-plan",
             "drover-spawn",
             "drover-store",
+            "drover-testkit",
             "drover-types",
             "drover-wire",
             "drover-world",
@@ -118,6 +123,7 @@ pub(crate) fn check() -> Result<()> {
     let mut breaches = arrows(&metadata)?;
     breaches.extend(mutants(&metadata));
     breaches.extend(mutants_in_drover()?);
+    breaches.extend(fuzz_lock()?);
     let files = rust_files()?;
     for file in &files {
         breaches.extend(room(file)?);
@@ -173,6 +179,16 @@ fn mutants_in_drover() -> Result<Vec<String>> {
     }
     let on = String::from_utf8_lossy(&output.stdout).contains("feature \"mutants\"");
     Ok(if on { vec!["drover is built with the bugs of drover-mutants".into()] } else { Vec::new() })
+}
+
+/// The programs of `fuzz/` are built with their own lock file, which has to follow ours.
+fn fuzz_lock() -> Result<Vec<String>> {
+    let output = Command::new("cargo")
+        .args(["tree", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--depth", "0"])
+        .output()
+        .context("starting `cargo tree`")?;
+    let breach = "fuzz/Cargo.lock does not fit: `cargo update --workspace --manifest-path fuzz/Cargo.toml`";
+    Ok(if output.status.success() { Vec::new() } else { vec![breach.into()] })
 }
 
 fn arrows(metadata: &Value) -> Result<Vec<String>> {
