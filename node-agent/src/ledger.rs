@@ -231,7 +231,7 @@ impl Ledger {
     pub(crate) fn apply(&mut self, change: Change) {
         match change {
             Change::Start => {
-                self.agent_epoch += 1;
+                self.agent_epoch = self.agent_epoch.saturating_add(1);
                 self.sequence = 0;
             }
             Change::Whole(ledger) => {
@@ -317,7 +317,7 @@ impl Ledger {
     }
 
     fn report(&mut self, about: String, item: ReportItem) {
-        let next = self.pending.last_key_value().map_or(0, |(at, _)| at + 1);
+        let next = self.pending.last_key_value().map_or(0, |(at, _)| at.saturating_add(1));
         if let Some(before) = self.about.insert(about.clone(), next) {
             self.pending.remove(&before);
         }
@@ -342,7 +342,7 @@ impl Ledger {
             self.about.remove(&about);
             items.push(item);
         }
-        self.sequence += 1;
+        self.sequence = self.sequence.saturating_add(1);
         let report = Report { agent_epoch: self.agent_epoch, sequence: self.sequence, items };
         self.in_flight.push_back(report);
     }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use drover_mutants::{Mutant, active};
 use drover_plan::node::Now;
-use drover_plan::node::run::StopCause;
+use drover_plan::node::replicas::{Held, Progress, replace, vacant};
 use drover_plan::node::service::{After, RestartRules};
 use drover_types::kinds::assignment::Assignment;
 use drover_types::kinds::run::{RunPhase, Trigger, TriggerType};
@@ -12,9 +11,6 @@ use drover_types::kinds::service::ServiceSpec;
 
 use crate::agent::{Agent, Slot};
 use crate::ledger::{CauseKey, Change, Claim, Memory, Stage};
-
-/// How long a replica has to be up before the next one is replaced.
-const SETTLED: Duration = Duration::from_secs(1);
 
 impl Agent {
     pub(crate) fn plan_service(&mut self, assignment: &Assignment, now: Now) -> Option<Duration> {
@@ -29,16 +25,18 @@ impl Agent {
             self.stage(Change::Remember(uid.clone(), Box::new(memory.clone())));
         }
         let claims = self.claims_of(uid);
-        let mut wake = self.replace(service, &claims, wanted.saturating_sub(down(&memory)), now);
+        let held = self.held(service, &claims);
+        let replacement = replace(wanted, down(&memory), &held, now);
+        for (at, cause) in replacement.end {
+            self.stop(&claims[at], cause);
+        }
+        let mut wake = replacement.look_again;
         if self.is_config_missing(uid) {
             // It waits for what is missing: the next desired state brings it.
             return None;
         }
-        for replica in 0..wanted {
-            let holds = |c: &&Claim| c.stop.is_none() || !active(Mutant::EarlyReplacement);
-            if claims.iter().filter(holds).any(|claim| claim.replica == Some(replica))
-                || memory.down.contains_key(&replica)
-            {
+        for replica in vacant(wanted, &held) {
+            if memory.down.contains_key(&replica) {
                 continue;
             }
             let slot = self.replicas.entry((uid.clone(), replica)).or_default();
@@ -63,40 +61,21 @@ impl Agent {
         wake
     }
 
-    /// Ends what is too much, and of the replicas with an older template one, if all that should be up are; when to
-    /// look again.
-    fn replace(
-        &mut self,
-        service: &ServiceSpec,
-        claims: &[Claim],
-        expected: u32,
-        now: Now,
-    ) -> Option<Duration> {
-        let wanted = service.replicas.unwrap_or(1);
-        let (within, over): (Vec<&Claim>, Vec<&Claim>) =
-            claims.iter().partition(|claim| claim.replica.is_some_and(|replica| replica < wanted));
-        for claim in over {
-            self.stop(claim, StopCause::Removed);
-        }
-        let outdated: Vec<&Claim> =
-            within.iter().copied().filter(|c| c.template != service.template && c.stop.is_none()).collect();
-        // One that has not started costs nothing.
-        for claim in outdated.iter().filter(|claim| claim.stage != Stage::Admitted) {
-            self.stop(claim, StopCause::Changed);
-        }
-        let next = outdated.iter().find(|claim| self.live.contains_key(&claim.run_uid))?;
-        let steady: Vec<Duration> = within
-            .iter()
-            .filter(|claim| claim.stop.is_none())
-            .filter_map(|claim| self.live.get(&claim.run_uid))
-            .map(|(live, _)| live.started.saturating_add(SETTLED))
-            .collect();
-        let up = steady.iter().filter(|at| **at <= now.boottime).count();
-        if u32::try_from(up).unwrap_or(u32::MAX) >= expected {
-            self.stop(next, StopCause::Changed);
-            return None;
-        }
-        steady.into_iter().filter(|at| *at > now.boottime).min()
+    /// The executions of a Service, as the plan of its replicas asks about them.
+    fn held(&self, service: &ServiceSpec, claims: &[Claim]) -> Vec<Held> {
+        let progress = |claim: &Claim| match self.live.get(&claim.run_uid) {
+            Some((live, _)) => Progress::Up(live.started),
+            None if claim.stage == Stage::Admitted => Progress::Starting,
+            None => Progress::Waiting,
+        };
+        let held = |claim: &Claim| Held {
+            // What is no replica is one too many.
+            replica: claim.replica.unwrap_or(u32::MAX),
+            current: claim.template == service.template,
+            ending: claim.stop.is_some(),
+            progress: progress(claim),
+        };
+        claims.iter().map(held).collect()
     }
 
     /// What follows the end of a replica's run.

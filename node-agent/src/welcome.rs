@@ -1,7 +1,7 @@
 //! The beginning of a session: who of the two has forgotten what, and what is told again because of it.
 
 use drover_types::kinds::run::RunPhase;
-use drover_wire::Accepted;
+use drover_wire::{Accepted, MAX_AGENT_EPOCH};
 
 use crate::agent::Agent;
 use crate::handle::AgentError;
@@ -23,6 +23,13 @@ impl Agent {
         if same && stored < ledger.acknowledged {
             return Err(AgentError::Refused(format!(
                 "the server has forgotten reports that it acknowledged; {WENT_BACK}"
+            )));
+        }
+        if accepted.agent_epoch > MAX_AGENT_EPOCH / 2 {
+            // This agent would count on from there, and has to be able to for all of its life.
+            return Err(AgentError::Refused(format!(
+                "the server has reports of start {} of this agent, and none makes so many",
+                accepted.agent_epoch
             )));
         }
         self.welcomed = true;

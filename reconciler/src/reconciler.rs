@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_client::Client;
+use drover_mutants::{Mutant, active};
 use drover_world::World;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -132,7 +133,7 @@ async fn watch_over(shared: &Shared) {
     loop {
         tokio::select! {
             biased;
-            _ = resyncs.tick() => each_controller!(resync(shared)),
+            _ = resyncs.tick(), if !active(Mutant::LostWakeUp) => each_controller!(resync(shared)),
             _ = mends.tick() => each_controller!(mend(shared)),
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_client::{Change, Key};
+use drover_mutants::{Mutant, active};
 use drover_plan::fleet::node::{is_ready, ready_condition};
 use drover_types::kinds::{Assignment, Namespace, Node, NodePool, Service, Task, Timer};
 use drover_types::{API_VERSION, Kind, ObjectMeta};
@@ -133,7 +134,7 @@ pub(crate) fn node(scene: &Scene, change: &Change<'_, Node>) {
     if change.new.is_some() {
         let _ = queues.nodes.add(Which::One(name.clone()));
     }
-    if moved {
+    if moved && !active(Mutant::LostWakeUp) {
         let _ = queues.workloads.add_after(WorkloadKey::All, scene.coalesce);
     } else if turned {
         let _ = queues.workloads.add_after(WorkloadKey::Counted, scene.coalesce);

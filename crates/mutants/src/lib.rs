@@ -26,12 +26,16 @@ mutants! {
     LateResume,
     /// Store: what was deleted stays in the cache that lists are served from.
     StaleCache,
+    /// Wire: of a desired state in several pieces, only the last counts.
+    LostChunk,
     /// API server: reports are acknowledged also when the store did not take them.
     AckBeforeStore,
     /// API server: a node that comes back is taken to hold whatever is newest.
     ForgottenChange,
     /// Client: a local copy keeps what was deleted.
     IgnoredDeletion,
+    /// Reconciler: a Node that changes wakes no workload, and nothing is looked at again from time to time.
+    LostWakeUp,
     /// Plan: a tick is due only after its instant.
     MissedEdge,
     /// Plan: an Assignment is not brought to a new generation of its workload.
@@ -40,6 +44,8 @@ mutants! {
     ForgottenLeaving,
     /// Plan: a lease never ends.
     EndlessLease,
+    /// Plan: what is found running after the agent's start holds no mutex.
+    ForgottenMutex,
     /// Agent: the journal is written and not synced.
     UnsyncedJournal,
     /// Agent: a process starts before its claim is on disk.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::limits::{Bounded, MAX_ITEMS, MAX_LABELS, at_most, name, text};
+use crate::limits::{Bounded, MAX_ITEMS, MAX_LABELS, agent_epoch, at_most, name, text};
 use crate::{Accepted, Version, WireError};
 
 /// A control message from an agent. The first one of a session is the hello, and there is only one.
@@ -182,6 +182,7 @@ impl Bounded for AgentMessage {
         match self {
             Self::Hello(hello) => hello.check(),
             Self::Report(report) => {
+                agent_epoch(report.agent_epoch)?;
                 at_most("a report's items", report.items.len(), MAX_ITEMS)?;
                 report.items.iter().try_for_each(Bounded::check)
             }
@@ -202,6 +203,7 @@ impl Bounded for Hello {
         name("a boot id", &self.boot_id)?;
         name("an agent version", &self.agent_version)?;
         name("a store epoch", self.store_epoch.as_deref().unwrap_or_default())?;
+        agent_epoch(self.agent_epoch)?;
         let open = self.open_runs.as_deref().unwrap_or_default();
         at_most("a hello's open runs", open.len(), MAX_ITEMS)?;
         open.iter().try_for_each(|uid| name("a run's uid", uid))?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use drover_mutants::{Mutant, active};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -201,7 +202,7 @@ impl Assembler {
         let more = chunk.more;
         self.size = self.size.saturating_add(size);
         at_most("a desired state", self.size, MAX_DESIRED)?;
-        let mut whole = match self.partial.take() {
+        let mut whole = match self.partial.take().filter(|_| !active(Mutant::LostChunk)) {
             None => chunk,
             Some(mut whole) => {
                 if (whole.revision, whole.full) != (chunk.revision, chunk.full) {

@@ -25,8 +25,8 @@ pub use error::WireError;
 pub use frame::{Body, CONTROL_STREAM, EndStatus, Frame};
 pub use join::{HOST_ID_DIGITS, JoinRequest, JoinResponse, is_host_id, join_path, session_path};
 pub use limits::{
-    Bounded, DEFAULT_WINDOW, MAX_DATA, MAX_DESIRED, MAX_FRAME, MAX_ITEMS, MAX_LABELS, MAX_NAME, MAX_TEXT,
-    MAX_WINDOW,
+    Bounded, DEFAULT_WINDOW, MAX_AGENT_EPOCH, MAX_DATA, MAX_DESIRED, MAX_FRAME, MAX_ITEMS, MAX_LABELS,
+    MAX_NAME, MAX_TEXT, MAX_WINDOW,
 };
 pub use server::{Accepted, Close, LogStart, OpenLogs, Ping, ReportAck, ServerMessage, Trigger, Welcome};
 pub use version::{SUBPROTOCOL, Version, WIRE_VERSION, negotiate};

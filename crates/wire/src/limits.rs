@@ -16,6 +16,9 @@ pub const MAX_TEXT: usize = 4096;
 pub const MAX_ITEMS: usize = 4096;
 /// Most labels in a hello.
 pub const MAX_LABELS: usize = 64;
+/// The most starts that an agent may count: more than it ever makes, and far enough from the end of numbers for whoever
+/// counts on from there.
+pub const MAX_AGENT_EPOCH: u64 = 1 << 48;
 /// What a stream's receiver allows at its opening, without saying so.
 pub const DEFAULT_WINDOW: u32 = 256 << 10;
 /// The most that may ever be allowed on a stream.
@@ -33,6 +36,11 @@ pub(crate) fn at_most(what: &'static str, actual: usize, limit: usize) -> Result
 
 pub(crate) fn name(what: &'static str, value: &str) -> Result<(), WireError> {
     at_most(what, value.len(), MAX_NAME)
+}
+
+pub(crate) fn agent_epoch(value: u64) -> Result<(), WireError> {
+    let limit = usize::try_from(MAX_AGENT_EPOCH).unwrap_or(usize::MAX);
+    at_most("an agent's starts", usize::try_from(value).unwrap_or(usize::MAX), limit)
 }
 
 pub(crate) fn text(what: &'static str, value: &str) -> Result<(), WireError> {

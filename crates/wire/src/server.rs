@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{Bounded, name, text};
+use crate::limits::{Bounded, agent_epoch, name, text};
 use crate::{Desired, Version, WireError};
 
 /// A control message from the server. The first one of a session is the welcome, or a close.
@@ -140,6 +140,7 @@ impl Bounded for ServerMessage {
         match self {
             Self::Welcome(welcome) => {
                 name("a node uid", &welcome.node_uid)?;
+                agent_epoch(welcome.accepted.agent_epoch)?;
                 name("a store epoch", &welcome.store_epoch)
             }
             Self::Desired(desired) => desired.check(),

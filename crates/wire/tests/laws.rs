@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use drover_wire::{
-    Accepted, AgentMessage, Assembler, Body, Desired, EndStatus, Frame, Hello, MAX_DATA, MAX_FRAME,
-    MAX_WINDOW, Material, MaterialKind, NodeFacts, ReceiveWindow, Report, ReportItem, SendWindow,
+    Accepted, AgentMessage, Assembler, Body, Desired, EndStatus, Frame, Hello, MAX_AGENT_EPOCH, MAX_DATA,
+    MAX_FRAME, MAX_WINDOW, Material, MaterialKind, NodeFacts, ReceiveWindow, Report, ReportItem, SendWindow,
     ServerMessage, WIRE_VERSION, WireError,
 };
 use proptest::prelude::*;
@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn a_report_comes_back_as_it_went(epoch: u64, sequence: u64, text in ".{0,80}") {
+    fn a_report_comes_back_as_it_went(epoch in 0..=MAX_AGENT_EPOCH, sequence: u64, text in ".{0,80}") {
         let message = AgentMessage::Report(Report { agent_epoch: epoch, sequence, items: vec![
             ReportItem::Run { object: json!({"kind": "Run", "status": {"outputTail": text}}) },
             ReportItem::Node { facts: NodeFacts { hostname: text, ..NodeFacts::default() } },
@@ -161,6 +161,11 @@ fn a_message_with_a_part_over_its_bound_is_refused_both_ways() {
     let json = serde_json::to_vec(&AgentMessage::Hello(Box::new(long))).unwrap();
     let frame = Frame { stream: 0, body: Body::Control(json.into()) };
     assert!(matches!(frame.message::<AgentMessage>(), Err(WireError::TooLarge { .. })));
+    // Whoever counts on from the last number there is has none left.
+    let report =
+        |agent_epoch| AgentMessage::Report(Report { agent_epoch, sequence: u64::MAX, items: Vec::new() });
+    assert!(Frame::control(&report(MAX_AGENT_EPOCH)).is_ok());
+    assert!(Frame::control(&report(MAX_AGENT_EPOCH + 1)).is_err());
 }
 
 #[test]

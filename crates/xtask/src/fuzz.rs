@@ -35,8 +35,7 @@ pub(crate) fn run(seconds: u32, inputs: Inputs, only: &[&str]) -> Result<()> {
     let host = host()?;
     println!("==> building the programs of fuzz/ with instrumentation");
     let status = Command::new("cargo")
-        // Not `--locked`: what our crates depend on is locked beside them, and this lock file follows.
-        .args(["build", "--manifest-path", "fuzz/Cargo.toml", "--bins", "--target", &host])
+        .args(["build", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--bins", "--target", &host])
         .env("CARGO_TARGET_DIR", BUILT)
         // With a target given, build scripts and macros are left as they are.
         .env("RUSTFLAGS", INSTRUMENTED)

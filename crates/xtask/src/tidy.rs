@@ -14,9 +14,11 @@ const MAX_LINES: usize = 800;
 const NAMELESS: [&str; 6] = ["util", "utils", "helpers", "misc", "common", "manager"];
 
 /// Which of our crates each of our crates may use. A crate that is not here may not exist.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("drover-mutants", &[]),
+    ("drover-patch", &[]),
     ("drover-types", &[]),
+    ("drover-columns", &["drover-types"]),
     ("drover-world", &[]),
     ("drover-spawn", &[]),
     ("drover-manifest", &[]),
@@ -24,10 +26,25 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("drover-keeper", &["drover-spawn"]),
     ("drover-keeper-image", &[]),
     ("drover-plan", &["drover-mutants", "drover-types"]),
-    ("drover-wire", &["drover-types"]),
+    ("drover-wire", &["drover-mutants", "drover-types"]),
     ("drover-client", &["drover-mutants", "drover-types", "drover-wire", "drover-world"]),
-    ("drover-apiserver", &["drover-mutants", "drover-store", "drover-types", "drover-wire", "drover-world"]),
-    ("drover-reconciler", &["drover-client", "drover-plan", "drover-types", "drover-world"]),
+    (
+        "drover-apiserver",
+        &[
+            "drover-columns",
+            "drover-manifest",
+            "drover-mutants",
+            "drover-patch",
+            "drover-store",
+            "drover-types",
+            "drover-wire",
+            "drover-world",
+        ],
+    ),
+    (
+        "drover-reconciler",
+        &["drover-client", "drover-mutants", "drover-plan", "drover-types", "drover-world"],
+    ),
     (
         "drover-node-agent",
         &[
@@ -46,6 +63,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
         &[
             "drover-apiserver",
             "drover-client",
+            "drover-columns",
             "drover-manifest",
             "drover-node-agent",
             "drover-reconciler",
@@ -76,9 +94,11 @@ const ARROWS: [(&str, &[&str]); 19] = [
             "drover-apiserver",
             "drover-client",
             "drover-manifest",
+            "drover-node-agent",
             "drover-plan",
             "drover-spawn",
             "drover-store",
+            "drover-testkit",
             "drover-types",
             "drover-wire",
             "drover-world",
@@ -90,9 +110,10 @@ const ARROWS: [(&str, &[&str]); 19] = [
 ];
 
 /// Crates that must never see what blocks, waits or keeps time.
-const PURE: [(&str, &[&str]); 2] = [
+const PURE: [(&str, &[&str]); 3] = [
     ("drover-types", &["tokio", "rusqlite", "hyper", "axum", "getrandom"]),
     ("drover-plan", &["tokio", "rusqlite", "hyper", "axum", "getrandom"]),
+    ("drover-patch", &["tokio", "rusqlite", "hyper", "axum", "getrandom"]),
 ];
 
 /// Checks every rule and reports all breaches at once.
@@ -102,6 +123,7 @@ pub(crate) fn check() -> Result<()> {
     let mut breaches = arrows(&metadata)?;
     breaches.extend(mutants(&metadata));
     breaches.extend(mutants_in_drover()?);
+    breaches.extend(fuzz_lock()?);
     let files = rust_files()?;
     for file in &files {
         breaches.extend(room(file)?);
@@ -157,6 +179,16 @@ fn mutants_in_drover() -> Result<Vec<String>> {
     }
     let on = String::from_utf8_lossy(&output.stdout).contains("feature \"mutants\"");
     Ok(if on { vec!["drover is built with the bugs of drover-mutants".into()] } else { Vec::new() })
+}
+
+/// The programs of `fuzz/` are built with their own lock file, which has to follow ours.
+fn fuzz_lock() -> Result<Vec<String>> {
+    let output = Command::new("cargo")
+        .args(["tree", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--depth", "0"])
+        .output()
+        .context("starting `cargo tree`")?;
+    let breach = "fuzz/Cargo.lock does not fit: `cargo update --workspace --manifest-path fuzz/Cargo.toml`";
+    Ok(if output.status.success() { Vec::new() } else { vec![breach.into()] })
 }
 
 fn arrows(metadata: &Value) -> Result<Vec<String>> {

@@ -127,6 +127,11 @@ impl Serving<'_> {
             ServerMessage::Welcome(_) => Err(Broken::Protocol("it welcomed twice")),
             ServerMessage::Desired(chunk) => self.desired(*chunk, size),
             ServerMessage::ReportAck(ack) => {
+                let stored = Accepted { agent_epoch: ack.agent_epoch, sequence: ack.sequence };
+                if self.sent < Some(stored) {
+                    // It would be forgotten untold, and a later session refused as one with an older store.
+                    return Err(Broken::Protocol("it acknowledged a report that was not sent"));
+                }
                 Ok(self.session.handle.acknowledged(ack.agent_epoch, ack.sequence).await?)
             }
             ServerMessage::Ping(ping) => self.ping(&ping).await,

@@ -23,9 +23,9 @@ const LATE_CHUNKS: usize = 20;
 /// What becomes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// A bit of a chunk is flipped.
+    /// A bit of each chunk is flipped. One alone may mean nothing: TLS looks at half of the version in a record's head.
     Corrupt,
-    /// A chunk comes twice.
+    /// Chunks come twice.
     Duplicate,
     /// A chunk changes places with the next.
     Reorder,
@@ -81,6 +81,20 @@ struct Shared {
 }
 
 impl Shared {
+    /// The next connection gets this script. One that came while another had it has none, and may well stay: it is cut.
+    fn give_back(&self, script: Script) {
+        let mut waiting = self.scripts.lock().unwrap();
+        waiting.push_front(script);
+        self.cut_those_without_a_script();
+    }
+
+    /// To be called with `scripts` locked: whoever comes meanwhile is open by then, or gets one.
+    fn cut_those_without_a_script(&self) {
+        for pair in self.open.lock().unwrap().iter().filter(|pair| pair.script.is_none()) {
+            pair.end(EndedBy::Proxy);
+        }
+    }
+
     /// A number below `bound`: splitmix64.
     fn below(&self, bound: usize) -> usize {
         let mut state = self.random.lock().unwrap();
@@ -148,12 +162,11 @@ impl Proxy {
         Self { shared, port: port.recv().unwrap() }
     }
 
-    /// Cuts all connections, and gives these scripts to those that come.
+    /// Gives these scripts to the connections that come, and cuts those that have none.
     pub(crate) fn play(&self, scripts: impl IntoIterator<Item = Script>) {
-        self.shared.scripts.lock().unwrap().extend(scripts);
-        for pair in self.shared.open.lock().unwrap().iter() {
-            pair.end(EndedBy::Proxy);
-        }
+        let mut waiting = self.shared.scripts.lock().unwrap();
+        waiting.extend(scripts);
+        self.shared.cut_those_without_a_script();
     }
 
     /// The scripts that were played out, in this order, and who ended each connection.
@@ -174,7 +187,8 @@ impl Drop for Proxy {
 fn carry(shared: &Arc<Shared>, agent: TcpStream, server: TcpStream) {
     let _ = agent.set_nodelay(true);
     let _ = server.set_nodelay(true);
-    let script = shared.scripts.lock().unwrap().pop_front();
+    let mut waiting = shared.scripts.lock().unwrap();
+    let script = waiting.pop_front();
     let pair = Arc::new(Pair {
         agent,
         server,
@@ -184,6 +198,7 @@ fn carry(shared: &Arc<Shared>, agent: TcpStream, server: TcpStream) {
         ended: Mutex::new(None),
     });
     shared.open.lock().unwrap().push(Arc::clone(&pair));
+    drop(waiting);
     let shared = Arc::clone(shared);
     std::thread::spawn(move || {
         std::thread::scope(|scope| {
@@ -196,8 +211,8 @@ fn carry(shared: &Arc<Shared>, agent: TcpStream, server: TcpStream) {
             let by = pair.ended.lock().unwrap().unwrap();
             shared.done.lock().unwrap().push((script, by));
         } else {
-            // It ended before its time came: the next one gets it.
-            shared.scripts.lock().unwrap().push_front(script);
+            // It ended before its time came.
+            shared.give_back(script);
         }
     });
 }
@@ -222,8 +237,8 @@ fn pump(shared: &Shared, pair: &Pair, way: Way) {
         if let Some(Script { fault, after, .. }) = due {
             let first = !pair.struck.swap(true, Ordering::SeqCst);
             match fault {
-                Fault::Corrupt if first => out[shared.below(chunk.len())] ^= 1 << shared.below(8),
-                Fault::Duplicate if first => out.extend_from_slice(chunk),
+                Fault::Corrupt => out[shared.below(chunk.len())] ^= 1 << shared.below(8),
+                Fault::Duplicate => out.extend_from_slice(chunk),
                 Fault::Reorder if first => {
                     held = Some(out);
                     continue;
@@ -237,7 +252,6 @@ fn pump(shared: &Shared, pair: &Pair, way: Way) {
                 Fault::OneWay => continue,
                 Fault::Slow if count >= after + LATE_CHUNKS => return pair.end(EndedBy::Proxy),
                 Fault::Slow => std::thread::sleep(Duration::from_millis(5 + shared.below(40) as u64)),
-                Fault::Corrupt | Fault::Duplicate => {}
             }
         }
         if pair.silent.load(Ordering::SeqCst) {

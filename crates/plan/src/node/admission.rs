@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use drover_mutants::{Mutant, active};
+
 /// The most that wait on one node; what comes after is refused, and says so.
 pub const MAX_WAITING: usize = 10_000;
 
@@ -43,6 +45,7 @@ impl Admission {
     /// Takes note of what runs already, found again after a restart of the agent. It is never refused.
     pub fn adopt(&mut self, id: &str, needs: Needs) {
         self.leave_line(id);
+        let needs = if active(Mutant::ForgottenMutex) { Needs::default() } else { needs };
         self.running.insert(id.to_owned(), needs);
     }
 

@@ -5,6 +5,7 @@
 //! | [`schedule`] | when a timer ticks next, and which ticks are due |
 //! | [`timer`] | what a tick does while an earlier execution lives |
 //! | [`run`] | timeout, termination, retry of one execution |
+//! | [`replicas`] | which replicas of a Service end, and which begin |
 //! | [`service`] | when a replica is started again |
 //! | [`lease`] | until when a workload that may move may run here |
 //! | [`admission`] | who may run in a lane and under a mutex, in which order |
@@ -15,6 +16,7 @@
 pub mod admission;
 pub mod cron;
 pub mod lease;
+pub mod replicas;
 pub mod run;
 pub mod run_name;
 pub mod schedule;

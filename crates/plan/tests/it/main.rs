@@ -5,5 +5,6 @@ mod admission;
 mod oracles;
 mod placement;
 mod process;
+mod replicas;
 mod service;
 mod timer;

@@ -104,3 +104,42 @@ pub(super) fn retries_over_a_tick() -> Vec<Act> {
     template["retry"] = json!({"limit": 3, "backoff": "1s", "maxBackoff": "1s"});
     vec![timer("x-1", "Forbid", &template)]
 }
+
+/// Executions take turns under a mutex, and agents crash while one lives and the next one waits.
+pub(super) fn crashes_under_a_mutex() -> Vec<Act> {
+    let mut template = process(&["for=40000"]);
+    template["mutex"] = json!(["x/$(NODE_NAME)"]);
+    let mut acts = vec![timer("x-1", "Forbid", &template), timer("x-2", "Forbid", &template)];
+    for minute in 3..12 {
+        acts.extend((0..NODES).map(|node| crash(minute * 60 + 20, node, 0)));
+    }
+    acts
+}
+
+/// So much is new to a node that comes back that no single frame holds it.
+pub(super) fn large_workloads() -> Vec<Act> {
+    let template = process(&["forever", &"x".repeat(120 << 10)]);
+    let large = |number| make("services", &format!("x-{number}"), &json!({"template": template}));
+    let mut acts: Vec<Act> = (1..=10).map(large).collect();
+    for act in &mut acts {
+        act.at = Duration::from_secs(110);
+    }
+    let time = Duration::from_secs(60);
+    acts.extend((0..NODES).map(|node| at(100, Deed::Refuse { link: Where::Node(node), time })));
+    acts
+}
+
+/// A node becomes one that a placement speaks of, and another no longer is, while nothing else happens.
+pub(super) fn moved_node() -> Vec<Act> {
+    let spec = json!({"placement": {"nodeSelector": {ZONE: "b"}}, "template": process(&["forever"])});
+    let mut acts = vec![make("services", "x-1", &spec)];
+    for (node, zone) in [(0, "b"), (1, "a")] {
+        let path = format!("/api/v1/nodes/{}", node_name(node));
+        // The last change that there is.
+        acts.push(at(
+            1_790,
+            Deed::Call { method: "PATCH", path, body: json!({"metadata": {"labels": {ZONE: zone}}}) },
+        ));
+    }
+    acts
+}

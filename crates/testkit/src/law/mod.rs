@@ -8,6 +8,7 @@ mod converged;
 mod exit_code;
 mod finished;
 mod forbid;
+mod instant;
 mod lists;
 mod moved;
 mod mutex;
@@ -53,6 +54,7 @@ pub fn all() -> Vec<Box<dyn Law>> {
         Box::new(exit_code::ExitCode::default()),
         Box::new(finished::Finished::default()),
         Box::new(forbid::Forbid),
+        Box::new(instant::Instant::default()),
         Box::new(lists::Lists::default()),
         Box::new(moved::Moved),
         Box::new(mutex::Mutex),

@@ -99,11 +99,14 @@ impl ServerSite {
         &self.orders
     }
 
-    /// Waits for a server: its life, and the tokens of administrator and reconciler.
+    /// Waits for a server that lives, also while one that has just ended is still to be put away: its life, and the tokens
+    /// of administrator and reconciler.
     pub async fn up(&self) -> (Life, String, String) {
         loop {
             let started = self.started.notified();
-            if let Some(Running { server, life }) = self.running() {
+            if let Some(Running { server, life }) = self.running()
+                && !life.is_over()
+            {
                 return (life, server.admin_token().to_owned(), server.controller_token().to_owned());
             }
             started.await;

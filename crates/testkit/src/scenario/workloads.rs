@@ -28,7 +28,7 @@ fn template(dice: &mut Dice, command: Vec<String>) -> Value {
         template["lane"] = LANE.into();
     }
     if dice.percent(15) {
-        template["mutex"] = json!(["one"]);
+        template["mutex"] = json!(["one/$(NODE_NAME)"]);
     }
     if dice.percent(20) {
         template["process"]["terminationGracePeriod"] = format!("{}s", dice.within(1..=10)).into();
@@ -103,7 +103,7 @@ pub(super) fn timer(dice: &mut Dice, name: &str, now: i64, hours: u64) -> Value 
     if spec["onBoot"].is_null() {
         spec["catchUp"] = (*dice.pick(&["Skip", "Once", "All"])).into();
         if dice.percent(30) {
-            spec["splay"] = (*dice.pick(&["10s", "2m"])).into();
+            spec["splay"] = (*dice.pick(&["10s", "1m"])).into();
         }
         if dice.percent(30) {
             spec["startingDeadline"] = (*dice.pick(&["5s", "60s", "10m"])).into();

@@ -4,6 +4,7 @@
 mod bugs;
 mod disk;
 mod power;
+mod scenario;
 mod seeds;
 mod starts;
 mod store;

@@ -1,0 +1,4 @@
+//! The target `agent_session` of drover-fuzz, for libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| drover_fuzz::run("agent_session", data));
