@@ -18,5 +18,6 @@ mod server;
 mod services;
 mod sessions;
 mod silence;
+mod thrown_away;
 mod timers;
 mod upgrades;
