@@ -44,6 +44,10 @@ impl Disk for Refusing {
         RealDisk.read(path, limit)
     }
 
+    fn read_range(&self, path: &Path, from: u64, limit: usize) -> io::Result<Vec<u8>> {
+        RealDisk.read_range(path, from, limit)
+    }
+
     fn write_atomic(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         RealDisk.write_atomic(path, bytes, mode)
     }
