@@ -306,12 +306,16 @@ impl Agent {
             // What could not be written down is not decided: it would only pile up. What runs is supervised.
             wake = wake.min(now.boottime + RETRY);
         }
-        // From here on everything decided is on disk.
+        // Keepers get ready while what was decided goes to disk.
+        let ready = if writable { self.get_ready(now) } else { Vec::new() };
         if active(Mutant::StartedBeforeClaimed) || self.flush() {
-            let taken = self.launch(now);
+            // From here on everything decided is on disk.
+            let taken = self.launch(ready, now) && !self.lost;
             if !self.to_spawn.is_empty() {
                 wake = wake.min(if taken { now.boottime } else { now.boottime + RETRY });
             }
+        } else {
+            self.to_spawn.extend(ready.into_iter().map(|(claim, _)| claim.run_uid));
         }
         wake = wake.min(self.steer(now));
         if writable {

@@ -27,7 +27,7 @@ fn after_a_kill_of_the_keeper_ending_the_tree_leaves_nothing() {
     let daemon: i32 = run.wait_for_line().trim().parse().expect("a number");
     assert!(started.keeper.signal(Signal::KILL).expect("kill"));
     wait_for(&keeper.exit_fd().expect("a pidfd"));
-    assert!(keeper.reap().expect("reap"));
+    assert_eq!(keeper.reap().expect("reap"), Some(End::Killed));
     let found = keeper_process::find(run.path()).expect("find");
     assert!(!found.alive && found.state == RunState::Started(started.clone()), "{found:?}");
     let tree = Tree::of_run(&run.spec.run_uid, &found.state);
