@@ -1,6 +1,7 @@
 //! Claims move on: queued ones to waiting, due retries to waiting, admitted ones to their keepers.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -99,7 +100,7 @@ impl Agent {
         let prepared: Vec<(Claim, RunSpec)> =
             batch.iter().filter_map(|run_uid| self.prepare(run_uid, now)).collect();
         let dirs: Vec<PathBuf> = prepared.iter().map(|(claim, _)| self.run_dir(&claim.run_uid)).collect();
-        // One sync for the names of all of them; what spoils it for one is not to spoil it for the others.
+        // What spoils it for one is not to spoil it for the others.
         let all = self.disk.create_dirs(&dirs, 0o700).is_ok();
         let ready = prepared.into_iter().zip(&dirs).map(|((claim, spec), dir)| {
             let made = if all { Ok(()) } else { self.disk.create_dir(dir, 0o700) };
@@ -109,7 +110,20 @@ impl Agent {
             };
             (claim, ready)
         });
-        ready.collect()
+        let mut ready: Vec<Waiting> = ready.collect();
+        // One sync for the names of all of them, while their keepers get ready.
+        if !ready.is_empty()
+            && let Err(error) = self.disk.sync_names(&self.runs_dir())
+        {
+            for (_, ready) in &mut ready {
+                let error = error.raw_os_error().map_or_else(
+                    || io::Error::new(error.kind(), error.to_string()),
+                    io::Error::from_raw_os_error,
+                );
+                *ready = Err(SpawnError::Io("run directory", error));
+            }
+        }
+        ready
     }
 
     /// Lets those begin that are ready. False when the host refuses some for now, which are to be tried again. All that

@@ -237,8 +237,12 @@ impl Agent {
         Now { wall: self.world.clock.now(), boottime: self.world.clock.boottime() }
     }
 
+    pub(crate) fn runs_dir(&self) -> PathBuf {
+        self.config.data_dir.join("runs")
+    }
+
     pub(crate) fn run_dir(&self, run_uid: &str) -> PathBuf {
-        self.config.data_dir.join("runs").join(run_uid)
+        self.runs_dir().join(run_uid)
     }
 
     /// Changes the ledger, and has the Assignment that it is about planned again. Nothing may be done because of it
@@ -377,7 +381,7 @@ impl Agent {
 
     /// Ends and removes what no Assignment accounts for: directories of runs that the journal does not know.
     fn sweep_runs(&self) {
-        let runs = self.config.data_dir.join("runs");
+        let runs = self.runs_dir();
         let entries = match self.disk.list(&runs) {
             Ok(entries) => entries,
             Err(error) => return tracing::warn!(%error, "the directory of runs cannot be listed"),
