@@ -108,8 +108,7 @@ impl RealHost {
     }
 
     fn make_sure_of_keeper(&self) -> Result<(), SpawnError> {
-        let needed = || self.starter.pid().is_none() && !self.keeper.exists();
-        if let Some(dir) = self.install_in.as_ref().filter(|_| needed()) {
+        if let Some(dir) = self.install_in.as_ref().filter(|_| !self.keeper.exists()) {
             drover_keeper_image::install(dir).map_err(|error| SpawnError::Io("keeper program", error))?;
         }
         Ok(())

@@ -8,8 +8,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recv, recvmsg, send};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, Shutdown, recv, recvmsg, send, shutdown,
+};
 
 use crate::child;
 use crate::fork::fork_sibling;
@@ -17,6 +20,8 @@ use crate::process::boot_id;
 
 /// Longer than any path that the system takes.
 const MAX_WORDS: usize = 8192;
+/// A starter that waits longer for an order costs more than it saves.
+const IDLE: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
 
 /// What one keeper is to do.
 #[derive(Debug)]
@@ -50,12 +55,16 @@ impl Line {
 }
 
 /// Takes orders, and forks for each. Returns in every keeper with its order; in the starter, with none, once nobody is
-/// left to ask it.
+/// left to ask it, or nobody has for long.
 pub fn take() -> io::Result<Option<Order>> {
     let socket = child::become_starter()?;
     // A keeper would ask for it, each anew.
     let _ = boot_id();
     loop {
+        if poll(&mut [PollFd::new(&socket, PollFlags::IN)], Some(&IDLE)) == Ok(0) {
+            // What is sent from here on is refused, and what was sent just before is still here.
+            shutdown(&socket, Shutdown::Read)?;
+        }
         let Some(order) = receive(&socket)? else { return Ok(None) };
         // SAFETY: the program has a single thread.
         let answer = match unsafe { fork_sibling() } {
@@ -69,7 +78,7 @@ pub fn take() -> io::Result<Option<Order>> {
     }
 }
 
-/// None when the agent is gone.
+/// None when no more will come.
 fn receive(socket: &OwnedFd) -> io::Result<Option<Order>> {
     let mut words = [0; MAX_WORDS];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];

@@ -3,7 +3,7 @@
 //! A program's start costs more than a keeper does afterwards: its pages, its C library, which asks the processor some
 //! forty questions that a virtual machine answers slowly. The *starter* has that behind it. It holds nothing of any run,
 //! so it does not matter when it is killed: keepers are children of the agent, as if the agent had started them, and
-//! the next run gets another starter.
+//! the next run gets another starter. So it also ends by itself when for half a minute nothing was asked of it.
 //!
 //! A keeper gets ready, up to the last step before the run's first record, while the agent writes down what it has
 //! decided; it goes on when it is told to. If nobody tells it, it ends without a trace. Of a run it is given the spec (a
@@ -15,7 +15,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Read, Seek, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,8 @@ use crate::keeper_process::Keeper;
 use crate::spec::{RunSpec, SPEC_VERSION};
 use crate::state::{self, RunState, STATE_FILE};
 
+/// So many starters in a row that end before their first answer are one program that cannot do it.
+const TRIES: u32 = 3;
 /// The longest wait for a starter's answer, which takes a fraction of a millisecond.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -88,6 +90,8 @@ struct Inner {
     /// Which process it is, counted from 1.
     generation: u64,
     running: Option<Running>,
+    /// How many of the last ones ended before they had answered.
+    barren: u32,
     /// Keepers that were not wanted, and are to be reaped when they have ended.
     unwanted: Vec<Pid>,
 }
@@ -119,7 +123,7 @@ impl Starter {
         Self { program, inner: Arc::default() }
     }
 
-    /// The number of the process, while there is one: then the program's file is not needed.
+    /// The number of the process that was started last, for showing.
     pub fn pid(&self) -> Option<u32> {
         lock(&self.inner).running.as_ref().map(|running| running.process.id())
     }
@@ -133,23 +137,15 @@ impl Starter {
         let spec = memory_file(spec).map_err(at("run spec"))?;
         let pair = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
         let (line, keepers_line) = pair.map_err(|error| at("socket")(error.into()))?;
+        let descriptors = [spec.as_fd(), state.as_fd(), keepers_line.as_fd()];
         let mut inner = lock(&self.inner);
         inner.unwanted.retain(|pid| matches!(waitpid(Some(*pid), WaitOptions::NOHANG), Ok(None)));
-        inner.make_sure_it_runs(&self.program)?;
+        let ticket = match inner.order(&self.program, &run_dir, &descriptors) {
+            // It had had nothing to do for long, and has not taken this.
+            Err(SpawnError::Interrupted) => inner.order(&self.program, &run_dir, &descriptors)?,
+            ordered => ordered?,
+        };
         let generation = inner.generation;
-        let Some(running) = &mut inner.running else { return Err(SpawnError::Interrupted) };
-        let descriptors = [spec.as_fd(), state.as_fd(), keepers_line.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        control.push(SendAncillaryMessage::ScmRights(&descriptors));
-        let words = [IoSlice::new(run_dir.as_os_str().as_bytes())];
-        match sendmsg(&running.socket, &words, &mut control, SendFlags::NOSIGNAL) {
-            Ok(_) => {}
-            Err(Errno::PIPE | Errno::CONNRESET) => return Err(inner.over()),
-            Err(error) => return Err(at("keeper program")(error.into())),
-        }
-        running.asked += 1;
-        let ticket = running.asked;
         Ok(Ready { inner: Arc::clone(&self.inner), generation, ticket, line: Some(line) })
     }
 }
@@ -211,6 +207,29 @@ impl Drop for Ready {
 }
 
 impl Inner {
+    /// Orders a keeper; the number of the order.
+    fn order(
+        &mut self,
+        program: &Path,
+        run_dir: &Path,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<u64, SpawnError> {
+        self.make_sure_it_runs(program)?;
+        let Some(running) = &mut self.running else { return Err(SpawnError::Interrupted) };
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(descriptors));
+        let words = [IoSlice::new(run_dir.as_os_str().as_bytes())];
+        match sendmsg(&running.socket, &words, &mut control, SendFlags::NOSIGNAL) {
+            Ok(_) => {
+                running.asked += 1;
+                Ok(running.asked)
+            }
+            Err(Errno::PIPE | Errno::CONNRESET) => Err(self.over()),
+            Err(error) => Err(at("keeper program")(error.into())),
+        }
+    }
+
     fn make_sure_it_runs(&mut self, program: &Path) -> Result<(), SpawnError> {
         if self.running.is_some() {
             return Ok(());
@@ -249,6 +268,7 @@ impl Inner {
                 Ok(_) | Err(_) => return Err(self.over()),
             }
             running.answered += 1;
+            self.barren = 0;
             let answer = i32::from_ne_bytes(bytes);
             if !running.withdrawn.remove(&running.answered) {
                 running.answers.insert(running.answered, answer);
@@ -272,13 +292,15 @@ impl Inner {
         }
     }
 
-    /// Is done with a starter that does not answer. One that never has is not worth another try.
+    /// Is done with a starter that does not answer.
     fn over(&mut self) -> SpawnError {
-        let answered = self.running.take().map_or(0, |running| running.answered);
-        if answered > 0 {
+        let answered = self.running.take().is_some_and(|running| running.answered > 0);
+        self.barren += u32::from(!answered);
+        if self.barren < TRIES {
             return SpawnError::Interrupted;
         }
-        at("keeper program")(io::Error::new(io::ErrorKind::BrokenPipe, "it ended before it had started any"))
+        self.barren = 0;
+        at("keeper program")(io::Error::new(io::ErrorKind::BrokenPipe, "it ends before it has started any"))
     }
 }
 
