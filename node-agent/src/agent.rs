@@ -82,6 +82,8 @@ pub struct Agent {
     pub(crate) to_spawn: BTreeSet<String>,
     /// Runs whose tree is being killed.
     pub(crate) buried: BTreeSet<String>,
+    /// Runs whose directories are of no more use.
+    pub(crate) needless: Vec<String>,
     /// Runs to be looked at.
     pub(crate) touched: BTreeSet<String>,
     /// Assignments to be planned, because something about them changed.
@@ -157,6 +159,7 @@ impl Agent {
             spawned: BTreeSet::new(),
             to_spawn: BTreeSet::new(),
             buried: BTreeSet::new(),
+            needless: Vec::new(),
             touched: BTreeSet::new(),
             dirty: BTreeSet::new(),
             changed: BTreeSet::new(),
@@ -336,6 +339,7 @@ impl Agent {
         if news && !active(Mutant::LostBell) {
             self.bell.notify_one();
         }
+        self.clear_away();
         if self.touched.is_empty() && self.dirty.is_empty() { wake } else { now.boottime }
     }
 

@@ -1,7 +1,5 @@
 //! What is let go: memories of Assignments that are gone, and output beyond the history limits.
 
-use std::path::Path;
-
 use crate::agent::Agent;
 use crate::ledger::{Change, Memory};
 
@@ -17,7 +15,7 @@ impl Agent {
         }
         let Some(memory) = ledger.memories.get(uid).cloned() else { return };
         for (run_uid, _) in memory.finished {
-            self.remove_dir(&run_uid);
+            self.remove_dir(run_uid);
         }
         self.replicas.retain(|(of, _), _| *of != uid);
         self.said.remove(uid);
@@ -53,15 +51,24 @@ impl Agent {
             });
         }
         for run_uid in dropped {
-            self.remove_dir(&run_uid);
+            self.remove_dir(run_uid);
         }
     }
 
-    /// Should a crash of the host bring it back, the next start of the agent sweeps it away: no sync for it.
-    pub(crate) fn remove_dir(&self, run_uid: &str) {
-        let dir: &Path = &self.run_dir(run_uid);
-        if let Err(error) = self.disk.discard_tree(dir) {
-            tracing::warn!(dir = %dir.display(), %error, "a finished run's directory stays");
+    /// Its directory goes once what makes it needless is on disk: were it gone before that, the next start of an agent that
+    /// was killed would take a run that has ended for one that never began.
+    fn remove_dir(&mut self, run_uid: String) {
+        self.needless.push(run_uid);
+    }
+
+    /// Removes what is needless. All that was decided is on disk. Should the agent be killed first, or a crash of the host
+    /// bring some back, the next start sweeps it away: no sync for it.
+    pub(crate) fn clear_away(&mut self) {
+        for run_uid in std::mem::take(&mut self.needless) {
+            let dir = self.run_dir(&run_uid);
+            if let Err(error) = self.disk.discard_tree(&dir) {
+                tracing::warn!(dir = %dir.display(), %error, "a finished run's directory stays");
+            }
         }
     }
 }

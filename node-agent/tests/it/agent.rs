@@ -9,7 +9,7 @@ use drover_node_agent::{Agent, Config, Handle, RealHost};
 use drover_wire::{
     Desired, Material, MaterialKind, PoolSettings, Report, ReportItem, Trigger, TriggerResult,
 };
-use drover_world::{Clock, RealDisk, SystemClock, World};
+use drover_world::{Clock, Disk, RealDisk, SystemClock, World};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -109,6 +109,17 @@ impl Running {
     ) -> Self {
         std::fs::create_dir_all(data_dir).unwrap();
         let keeper = install(data_dir).unwrap();
+        Self::start_on(Arc::new(RealDisk), data_dir, boot_id, world, keeper)
+    }
+
+    /// With this disk, and with this keeper program.
+    pub(crate) fn start_on(
+        disk: Arc<dyn Disk>,
+        data_dir: &Path,
+        boot_id: &str,
+        world: World,
+        keeper: PathBuf,
+    ) -> Self {
         let config = Config {
             node_name: "host-1".into(),
             node_uid: "node-uid".into(),
@@ -117,7 +128,7 @@ impl Running {
             search_path: "/usr/bin:/bin".to_owned(),
         };
         let host = Arc::new(RealHost::new(keeper));
-        let (agent, handle) = Agent::open(config, world, Arc::new(RealDisk), host).unwrap();
+        let (agent, handle) = Agent::open(config, world, disk, host).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             agent.run(async move { drop(stopped.await) }).await.unwrap();

@@ -19,5 +19,6 @@ mod server;
 mod services;
 mod sessions;
 mod silence;
+mod thrown_away;
 mod timers;
 mod upgrades;
