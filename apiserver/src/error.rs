@@ -81,6 +81,24 @@ impl ApiError {
         Self(Box::new(Status::invalid(names.group, names.kind, name, errors)))
     }
 
+    /// Something that is well made and cannot be done.
+    pub(crate) fn unprocessable(kind: Kind, name: &str, detail: &str) -> Self {
+        Self::about(
+            kind,
+            name,
+            422,
+            "Invalid",
+            format!("the server rejected our request due to an error in our request: {detail}"),
+        )
+    }
+
+    /// An apply would change what others own.
+    pub(crate) fn apply_conflict(message: String, causes: Vec<StatusCause>) -> Self {
+        let mut error = Self::new(409, "Conflict", message);
+        error.0.details = Some(StatusDetails { causes, ..StatusDetails::default() });
+        error
+    }
+
     pub(crate) fn method_not_allowed(method: &http::Method) -> Self {
         Self::new(
             405,

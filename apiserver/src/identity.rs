@@ -192,6 +192,17 @@ impl Tokens {
         }
     }
 
+    /// Whether there is a token, which has not expired, for a user of this name.
+    pub(crate) fn has_user(&self, user: &str) -> bool {
+        let now = self.world.clock.now();
+        self.held.snapshot(PREFIX.as_bytes()).1.iter().any(|held| {
+            serde_json::from_slice::<Record>(&held.bytes).is_ok_and(|record| {
+                let lives = record.expires.is_none_or(|expires| expires > now);
+                lives && matches!(record.role, Role::Admin { name } if name == user)
+            })
+        })
+    }
+
     /// Removes the records of tokens whose time has been over for a day; how many those were.
     pub(crate) async fn sweep(&self) -> Result<usize, ApiError> {
         let now = self.world.clock.now();

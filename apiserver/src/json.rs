@@ -20,18 +20,6 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, ApiError> {
     Ok(Decoded { value, duplicates: twice.iter().map(ToString::to_string).collect() })
 }
 
-/// Removes members that are null: in what a client writes, null means absent.
-pub(crate) fn drop_nulls(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|_, member| !member.is_null());
-            members.values_mut().for_each(drop_nulls);
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -77,7 +77,7 @@ fn is_head(name: &str) -> bool {
 }
 
 /// The word of a watch for an event.
-fn word(kind: EventKind) -> &'static str {
+pub(crate) fn word(kind: EventKind) -> &'static str {
     match kind {
         EventKind::Created => "ADDED",
         EventKind::Modified => "MODIFIED",

@@ -5,12 +5,19 @@
 //! transaction. It stores what is wanted and decides nothing: ownership cascades, placement and readiness are the
 //! reconciler's.
 //!
-//! Absent: RBAC; JSON Patch, strategic merge patch and server-side apply; Table and aggregated discovery; protobuf bodies; certificates of the operator's own.
+//! Absent: RBAC; pods and their subresources; `/scale`; kinds that users define; `events.k8s.io`; compressed answers; certificates of the operator's own.
 
 mod admission;
+mod answer;
+mod apply;
 pub mod backup;
 mod backup_route;
 mod body;
+mod change;
+mod content;
+mod create;
+mod credentials;
+mod delete;
 mod discovery;
 mod error;
 mod fields;
@@ -22,20 +29,29 @@ mod keys;
 mod labels;
 mod list;
 mod metrics;
+mod negotiate;
 mod new_token;
 mod objects;
+mod openapi;
 mod owners;
+mod ownership;
 mod patch;
 mod patience;
 mod pki;
 mod prepare;
+mod presenter;
+mod protobuf;
 mod query;
+mod reviews;
 mod routes;
 mod server;
 mod sessions;
 mod started;
 mod streams;
+mod target;
 mod tombstones;
+mod verbs;
+mod wanted;
 mod watch;
 
 pub use body::MAX_BODY;

@@ -17,6 +17,7 @@ use crate::fields::FieldSelector;
 use crate::keys;
 use crate::labels::LabelSelector;
 use crate::objects::{Objects, store_error};
+use crate::presenter::Presenter;
 use crate::query::{Match, Params};
 
 /// Bytes of objects on a page, whatever its limit: a client that asks for pages does so to have them small.
@@ -129,7 +130,12 @@ impl Objects {
     }
 
     /// GET of a collection.
-    pub(crate) fn list(&self, scope: &Scope, params: &Params) -> Result<Body, ApiError> {
+    pub(crate) fn list(
+        &self,
+        scope: &Scope,
+        params: &Params,
+        presenter: Presenter,
+    ) -> Result<Body, ApiError> {
         params.check_list()?;
         let epoch = &self.epoch;
         let limit = params.limit.unwrap_or(0);
@@ -155,7 +161,7 @@ impl Objects {
             StoreError::Compacted { compacted } => ApiError::expired(revision.unwrap_or(0), compacted),
             other => store_error(other),
         })?;
-        Ok(encode(scope, page, epoch))
+        Ok(encode(scope, page, epoch, presenter))
     }
 }
 
@@ -183,7 +189,7 @@ fn fitting(items: &[Arc<Object>]) -> usize {
     items.iter().take_while(within).count().max(items.len().min(1))
 }
 
-fn encode(scope: &Scope, page: Snapshot, epoch: &str) -> Body {
+fn encode(scope: &Scope, page: Snapshot, epoch: &str, presenter: Presenter) -> Body {
     let mut metadata = json!({"resourceVersion": page.revision.to_string()});
     if let (true, Some(last)) = (page.more, page.items.last()) {
         let after = String::from_utf8_lossy(&last.key).into_owned();
@@ -193,15 +199,14 @@ fn encode(scope: &Scope, page: Snapshot, epoch: &str) -> Body {
             metadata["remainingItemCount"] = page.remaining.into();
         }
     }
-    let names = scope.kind.names();
-    let head = format!(
-        "{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{metadata},\"items\":[",
-        names.kind,
-        scope.kind.api_version()
-    );
+    let head = presenter.list_head(&metadata);
     let size: usize = page.items.iter().map(|object| object.bytes.len() + 1).sum();
-    let mut pieces =
-        Pieces { open: BytesMut::from(head.as_bytes()), items: page.items.into_iter(), begun: false };
+    let mut pieces = Pieces {
+        open: BytesMut::from(head.as_bytes()),
+        items: page.items.into_iter(),
+        presenter,
+        begun: false,
+    };
     if size <= PIECE {
         let whole: Vec<Bytes> = pieces.collect();
         return Body::from(whole.concat());
@@ -214,6 +219,7 @@ fn encode(scope: &Scope, page: Snapshot, epoch: &str) -> Body {
 struct Pieces {
     open: BytesMut,
     items: std::vec::IntoIter<Arc<Object>>,
+    presenter: Presenter,
     begun: bool,
 }
 
@@ -231,7 +237,7 @@ impl Iterator for Pieces {
             if std::mem::replace(&mut self.begun, true) {
                 self.open.put_u8(b',');
             }
-            self.open.put_slice(&object.bytes);
+            self.open.put_slice(&self.presenter.item(&object.bytes));
         }
         let piece = self.open.split().freeze();
         (!piece.is_empty()).then_some(piece)

@@ -9,10 +9,10 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::answer::object_answer;
 use crate::error::ApiError;
 use crate::identity::Role;
 use crate::json::Decoded;
-use crate::routes::object_answer;
 use crate::server::Server;
 use crate::sessions::join_labels;
 

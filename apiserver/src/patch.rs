@@ -1,50 +1,50 @@
-//! JSON merge patch (RFC 7386).
+//! PATCH by its content type, and its refusals.
 
-use serde_json::{Map, Value};
+use drover_patch::json_patch::{self, JsonPatchError};
+use drover_patch::{merge_patch, strategic};
+use serde_json::Value;
 
-/// Merges `patch` into `target`: null removes, objects merge, everything else replaces.
-pub(crate) fn merge(target: &mut Value, patch: Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch;
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(Map::new());
-    }
-    let Value::Object(members) = target else { return };
-    for (name, change) in patch {
-        if change.is_null() {
-            members.remove(&name);
-        } else {
-            merge(members.entry(name).or_insert(Value::Null), change);
-        }
-    }
+use crate::error::ApiError;
+use crate::objects::Place;
+use crate::ownership;
+
+/// How a change of an object is written. Server-side apply is none of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patch {
+    /// RFC 6902.
+    Json,
+    /// RFC 7386.
+    Merge,
+    /// Kubernetes' own, which knows lists.
+    Strategic,
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
+impl Patch {
+    /// By content type.
+    pub(crate) fn of(media_type: &str) -> Option<Self> {
+        match media_type {
+            "application/json-patch+json" => Some(Self::Json),
+            "application/merge-patch+json" => Some(Self::Merge),
+            "application/strategic-merge-patch+json" => Some(Self::Strategic),
+            _ => None,
+        }
+    }
 
-    use super::*;
-
-    #[test]
-    fn the_examples_of_the_rfc_hold() {
-        let table = [
-            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
-            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
-            (json!({"a": "b"}), json!({"a": null}), json!({})),
-            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
-            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
-            (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
-            (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
-            (json!(["a", "b"]), json!(["c", "d"]), json!(["c", "d"])),
-            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
-            (json!([1, 2]), json!({"a": "b", "c": null}), json!({"a": "b"})),
-            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
-        ];
-        for (mut target, patch, expected) in table {
-            merge(&mut target, patch.clone());
-            assert_eq!(target, expected, "{patch}");
+    /// What it makes of an object.
+    pub(crate) fn apply(self, at: Place<'_>, old: &Value, patch: &Value) -> Result<Value, ApiError> {
+        match self {
+            Self::Json => json_patch::apply(old, patch).map_err(|error| match error {
+                JsonPatchError::TooManyOperations(_) => {
+                    ApiError::new(413, "RequestEntityTooLarge", error.to_string())
+                }
+                error if error.is_bad_request() => ApiError::bad_request(error.to_string()),
+                // One that does not apply, as a test that fails: whoever sent it looks again.
+                error => ApiError::unprocessable(at.kind, at.name, &error.to_string()),
+            }),
+            Self::Merge => merge_patch::apply(old, patch)
+                .map_err(|_| ApiError::bad_request("a merge patch must be a JSON object")),
+            Self::Strategic => strategic::apply(old, patch, ownership::shape(at.kind))
+                .map_err(|error| ApiError::bad_request(error.to_string())),
         }
     }
 }

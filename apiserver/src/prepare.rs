@@ -55,6 +55,23 @@ pub(crate) fn time(now: Timestamp) -> Value {
     Timestamp::from_second(now.as_second()).unwrap_or(now).to_string().into()
 }
 
+/// Checks that members say that they are this, and says so where they do not.
+pub(crate) fn expect_type(
+    members: &mut Map<String, Value>,
+    api_version: &str,
+    kind: &str,
+) -> Result<(), ApiError> {
+    for (member, expected) in [("apiVersion", api_version), ("kind", kind)] {
+        let given = members.entry(member).or_insert_with(|| expected.into());
+        if given != expected {
+            return Err(ApiError::bad_request(format!(
+                "the {member} in the data ({given}) does not match the expected one (\"{expected}\")"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Checks that a body is an object of this kind, here, and puts what may be absent in place.
 pub(crate) fn address(
     kind: Kind,
@@ -65,14 +82,7 @@ pub(crate) fn address(
     let Some(members) = body.as_object_mut() else {
         return Err(ApiError::bad_request("the body is not a JSON object"));
     };
-    for (member, expected) in [("apiVersion", kind.api_version()), ("kind", kind.names().kind)] {
-        let given = members.entry(member).or_insert_with(|| expected.into());
-        if given != expected {
-            return Err(ApiError::bad_request(format!(
-                "the {member} in the data ({given}) does not match the expected one (\"{expected}\")"
-            )));
-        }
-    }
+    expect_type(members, kind.api_version(), kind.names().kind)?;
     let metadata = members.entry("metadata").or_insert_with(|| json!({}));
     let Some(metadata) = metadata.as_object_mut() else {
         return Err(ApiError::bad_request("metadata is not an object"));

@@ -6,6 +6,7 @@ use axum::extract::Query;
 use http::Uri;
 
 use crate::error::ApiError;
+use crate::ownership::Booking;
 
 /// What a list or watch asks for beside its selectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +24,17 @@ pub(crate) enum FieldValidation {
     Ignore,
 }
 
+/// What of its object a row of a Table carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Include {
+    None,
+    #[default]
+    Metadata,
+    Object,
+}
+
 /// All parameters that some verb understands.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Params {
     pub(crate) label_selector: String,
     pub(crate) field_selector: String,
@@ -39,6 +49,8 @@ pub(crate) struct Params {
     pub(crate) dry_run: bool,
     pub(crate) field_validation: FieldValidation,
     pub(crate) propagation: Option<String>,
+    pub(crate) include: Include,
+    pub(crate) booking: Booking,
 }
 
 fn number(name: &str, value: &str) -> Result<u64, ApiError> {
@@ -116,6 +128,20 @@ impl Params {
                     _ => {
                         return Err(ApiError::bad_request(format!(
                             "fieldValidation: {value:?} is none of \"Strict\", \"Warn\", \"Ignore\""
+                        )));
+                    }
+                }
+            }
+            "fieldManager" if given => self.booking.manager = Some(Booking::name(value)?),
+            "force" if given => self.booking.force = Some(flag(name, &value)?),
+            "includeObject" if given => {
+                self.include = match value.as_str() {
+                    "None" => Include::None,
+                    "Metadata" => Include::Metadata,
+                    "Object" => Include::Object,
+                    _ => {
+                        return Err(ApiError::bad_request(format!(
+                            "includeObject: {value:?} is none of \"None\", \"Metadata\", \"Object\""
                         )));
                     }
                 }

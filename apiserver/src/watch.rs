@@ -17,6 +17,7 @@ use crate::error::ApiError;
 use crate::keys;
 use crate::list::{Filter, Scope};
 use crate::objects::{Objects, store_error};
+use crate::presenter::Presenter;
 use crate::query::Params;
 
 /// Events that may wait for one client: beyond that its own watch in the store fills up, and is closed.
@@ -39,6 +40,7 @@ pub(crate) struct Stream {
     bookmarks: bool,
     initial_end: bool,
     timeout: Duration,
+    presenter: Presenter,
 }
 
 /// How a watch begins: with events, or at once with an error event.
@@ -65,7 +67,12 @@ fn expired(error: StoreError, asked: u64) -> ApiError {
 
 impl Objects {
     /// Begins a watch. What cannot be begun because of its revision is told in the stream, as clients expect.
-    pub(crate) fn watch(&self, scope: Scope, params: &Params) -> Result<Begun, ApiError> {
+    pub(crate) fn watch(
+        &self,
+        scope: Scope,
+        params: &Params,
+        presenter: Presenter,
+    ) -> Result<Begun, ApiError> {
         params.check_list()?;
         let jitter = DEFAULT_TIMEOUT.mul_f64(drover_world::unit(&*self.world.entropy));
         let timeout = params.timeout.unwrap_or(DEFAULT_TIMEOUT + jitter).min(MAX_TIMEOUT);
@@ -94,6 +101,7 @@ impl Objects {
             bookmarks: params.bookmarks,
             initial_end: params.send_initial_events,
             timeout,
+            presenter,
         })))
     }
 }
@@ -105,11 +113,17 @@ impl Stream {
         let work = async {
             for object in std::mem::take(&mut self.initial) {
                 if self.scope.filter.admits(&object.bytes) {
-                    out.send(keys::added(&object)).await.ok()?;
+                    let line = if self.presenter.is_plain() {
+                        keys::added(&object)
+                    } else {
+                        self.presenter.line("ADDED", &object.bytes)
+                    };
+                    out.send(line).await.ok()?;
                 }
             }
             if self.initial_end {
-                out.send(self.bookmark(self.revision, true)).await.ok()?;
+                let line = self.bookmark(self.revision, true);
+                out.send(line).await.ok()?;
             }
             let mut ticks = tokio::time::interval_at(Instant::now() + BOOKMARK, BOOKMARK);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -119,7 +133,7 @@ impl Stream {
                     change = self.source.next() => match change {
                         Ok(change) => {
                             self.revision = change.revision;
-                            if let Some(event) = told(&self.scope.filter, &change) {
+                            if let Some(event) = told(&self.scope.filter, &change, &mut self.presenter) {
                                 out.send(event).await.ok()?;
                             }
                         }
@@ -134,7 +148,8 @@ impl Stream {
                     _ = ticks.tick(), if self.bookmarks => {
                         // While events wait there is no revision up to which the client has everything.
                         if let Some(revision) = self.source.bookmark() {
-                            out.send(self.bookmark(revision, false)).await.ok()?;
+                            let line = self.bookmark(revision, false);
+                            out.send(line).await.ok()?;
                         }
                     }
                 }
@@ -151,12 +166,13 @@ impl Stream {
             && self.bookmarks
             && let Some(revision) = self.source.bookmark()
         {
+            let line = self.bookmark(revision, false);
             // The client resumes from here. If it went meanwhile, nobody is to be told.
-            let _ = out.send(self.bookmark(revision, false)).await;
+            let _ = out.send(line).await;
         }
     }
 
-    fn bookmark(&self, revision: u64, initial_end: bool) -> Bytes {
+    fn bookmark(&mut self, revision: u64, initial_end: bool) -> Bytes {
         let mut object = json!({
             "kind": self.scope.kind.names().kind, "apiVersion": self.scope.kind.api_version(),
             "metadata": {"resourceVersion": revision.to_string()},
@@ -172,35 +188,45 @@ impl Stream {
                 "kubernetes.io/initial-events-list-blueprint": BASE64_STANDARD.encode(empty.to_string()),
             });
         }
-        keys::line("BOOKMARK", object.to_string().as_bytes())
+        self.presenter.line("BOOKMARK", object.to_string().as_bytes())
     }
 }
 
 /// The line for a change, if the client is to see one.
-fn told(filter: &Filter, change: &Event) -> Option<Bytes> {
+fn told(filter: &Filter, change: &Event, presenter: &mut Presenter) -> Option<Bytes> {
     let before = change.previous.as_ref().is_some_and(|previous| filter.admits(&previous.bytes));
     let after = change.kind != EventKind::Deleted && filter.admits(&change.object.bytes);
     let object = &change.object;
-    Some(match (before, after) {
-        // What every watcher without selectors is told, and most others: the cache's own bytes.
-        (false, true) if change.kind == EventKind::Created => object.event.clone(),
-        (true, true) => object.event.clone(),
-        (true, false) if change.kind == EventKind::Deleted => object.event.clone(),
-        (false, true) => keys::line("ADDED", &object.bytes),
-        // It left the selection: its last state in it, at the revision at which it went.
-        (true, false) => {
-            let last = change.previous.as_ref()?;
-            keys::line("DELETED", &keys::at_revision(&last.bytes, change.revision))
-        }
+    let word = match (before, after) {
         (false, false) => return None,
-    })
+        (false, true) => "ADDED",
+        (true, true) => "MODIFIED",
+        (true, false) => "DELETED",
+    };
+    // What every watcher without selectors is told, and most others: the cache's own bytes.
+    if presenter.is_plain() && word == keys::word(change.kind) {
+        return Some(object.event.clone());
+    }
+    if word == "DELETED" && change.kind != EventKind::Deleted {
+        // It left the selection: its last state in it, at the revision at which it went.
+        let last = change.previous.as_ref()?;
+        return Some(presenter.line(word, &keys::at_revision(&last.bytes, change.revision)));
+    }
+    Some(presenter.line(word, &object.bytes))
 }
 
 #[cfg(test)]
 mod tests {
     use drover_types::Kind;
+    use drover_world::World;
 
     use super::*;
+    use crate::negotiate::Form;
+    use crate::query::Include;
+
+    fn plain() -> Presenter {
+        Presenter::new(Kind::Timer, Form::Object, Include::Metadata, &World::system().clock)
+    }
 
     fn changed(kind: EventKind, stored: &[u8], revision: u64, previous: Option<Arc<Object>>) -> Event {
         let drover_store::Encoded { bytes, event } = keys::encoded(kind, stored, revision);
@@ -222,11 +248,11 @@ mod tests {
         let left = changed(EventKind::Modified, off, 3, Some(modified.object.clone()));
         for selector in ["", "on=yes"] {
             for event in [&created, &modified] {
-                let told = told(&scope(selector).filter, event).unwrap();
+                let told = told(&scope(selector).filter, event, &mut plain()).unwrap();
                 assert_eq!(told.as_ptr(), event.object.event.as_ptr(), "{selector:?}");
             }
         }
-        let gone = told(&scope("on=yes").filter, &left).unwrap();
+        let gone = told(&scope("on=yes").filter, &left, &mut plain()).unwrap();
         let expected =
             r#"{"type":"DELETED","object":{"metadata":{"resourceVersion":"3","labels":{"on":"yes"}}}}"#;
         assert_eq!(gone, format!("{expected}\n"));

@@ -10,9 +10,10 @@ use http::{Method, StatusCode};
 
 use super::{Sessions, session};
 use crate::body::read_body;
+use crate::content::decode_body;
+use crate::credentials::{bearer, protocols, wants_websocket};
 use crate::error::ApiError;
 use crate::identity::{Role, Tokens};
-use crate::routes::{bearer, decode_json, protocols, wants_websocket};
 use crate::server::Server;
 
 /// A session is idle most of its life, and there are thousands.
@@ -68,7 +69,7 @@ pub(crate) async fn answer(
     match route {
         Route::Join { node } => {
             let bytes = read_body(&parts.headers, body).await?;
-            let decoded = decode_json(&parts.headers, &bytes)?;
+            let decoded = decode_body(&parts.headers, &bytes)?;
             if let Some(path) = decoded.duplicates.first() {
                 return Err(ApiError::bad_request(format!("duplicate field \"{path}\"")));
             }
@@ -81,7 +82,7 @@ pub(crate) async fn answer(
         Route::Trigger { namespace, timer } => {
             operators_only(role, Kind::Timer, timer)?;
             let bytes = read_body(&parts.headers, body).await?;
-            let decoded = if bytes.is_empty() { None } else { Some(decode_json(&parts.headers, &bytes)?) };
+            let decoded = if bytes.is_empty() { None } else { Some(decode_body(&parts.headers, &bytes)?) };
             sessions.trigger(namespace, timer, decoded).await
         }
         Route::Log { namespace, run } => {

@@ -40,6 +40,7 @@ async fn what_cannot_be_asked_for_is_said_in_the_way_clients_know() {
     let everywhere = "/apis/drover.dev/v1/timers";
     let yaml = [("content-type", "application/x-www-form-urlencoded")];
     let protobuf = [("accept", "application/vnd.kubernetes.protobuf")];
+    let written_in_protobuf = [("content-type", "application/vnd.kubernetes.protobuf")];
     let both = [("accept", "application/vnd.kubernetes.protobuf,application/json;q=0.5")];
     let table = [("accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json")];
     for (method, path, headers, expected) in [
@@ -53,6 +54,10 @@ async fn what_cannot_be_asked_for_is_said_in_the_way_clients_know() {
         (Method::DELETE, everywhere, &[], 405),
         (Method::GET, everywhere, &[], 200),
         (Method::GET, &timer, &protobuf, 406),
+        (Method::GET, "/apis", &protobuf, 406),
+        (Method::GET, "/version", &protobuf, 406),
+        (Method::POST, "/apis/drover.dev/v1/tokens", &protobuf, 406),
+        (Method::PUT, &format!("{timer}/status"), &written_in_protobuf, 415),
         (Method::GET, &timer, &both, 200),
         (Method::GET, &timers, &table, 200),
         (Method::POST, &timers, &yaml, 415),

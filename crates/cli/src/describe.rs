@@ -12,8 +12,8 @@ use drover_types::Kind;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::ages;
-use crate::fields::{list, number, pairs, text, text_or_none, time};
+use drover_columns::ages;
+use drover_columns::fields::{list, number, pairs, text, text_or_none, time};
 use page::Page;
 
 pub(crate) use gather::gather;
@@ -89,7 +89,7 @@ fn head(page: &mut Page, object: &Value, now: Timestamp) {
 /// An instant, to the second, and how long ago it was, or how far it is.
 fn when(object: &Value, pointer: &str, now: Timestamp) -> String {
     match time(object, pointer) {
-        None => crate::fields::NONE.to_owned(),
+        None => drover_columns::fields::NONE.to_owned(),
         Some(then) if then > now => format!("{then:.0} ({})", ages::until(Some(then), now)),
         Some(then) => format!("{then:.0} ({} ago)", ages::since(Some(then), now)),
     }
@@ -116,7 +116,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::columns::tests::noon;
+    use crate::output::tests::noon;
 
     #[test]
     fn every_kind_has_a_page_even_of_an_empty_object() {

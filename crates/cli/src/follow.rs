@@ -9,8 +9,8 @@ use drover_client::{Backoff, Client, Error, EventKind, List, ListOptions, Watch,
 use drover_world::World;
 use serde_json::{Value, json};
 
-use crate::fields::{name, namespace, text};
 use crate::terminal;
+use drover_columns::fields::{name, namespace, text};
 
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);

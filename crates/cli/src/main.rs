@@ -1,14 +1,12 @@
 //! The `drover` command. stdout is data, stderr is talk; exit code 0 is done, 1 failed, 2 a usage error.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "talking to its caller is what a command does")]
 
-mod ages;
 mod byte_bar;
-mod columns;
 mod command_line;
 mod connect;
+mod custom_columns;
 mod describe;
 mod failure;
-mod fields;
 mod follow;
 mod jsonpath;
 mod logs;

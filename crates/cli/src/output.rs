@@ -4,12 +4,12 @@ use drover_types::{Kind, Scope};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::columns::{self, Column};
 use crate::command_line::Format;
-use crate::fields::{name, namespace};
 use crate::resources::shown;
 use crate::table::Table;
 use crate::terminal;
+use drover_columns::Column;
+use drover_columns::fields::{name, namespace};
 
 /// Prints objects of one kind.
 pub(crate) struct Printer<'a> {
@@ -54,7 +54,7 @@ impl<'a> Printer<'a> {
 
     fn columns(&self) -> impl Iterator<Item = &'static Column> {
         let wide = *self.format == Format::Wide;
-        columns::of(self.kind).iter().filter(move |column| wide || !column.wide)
+        drover_columns::of(self.kind).iter().filter(move |column| wide || !column.wide)
     }
 
     fn row(&self, object: &Value, now: Timestamp) -> Vec<String> {
@@ -107,9 +107,13 @@ pub(crate) fn document(single: bool, mut objects: Vec<Value>) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::columns::tests::noon;
+
+    /// 2026-08-01T12:00:00Z, when all tests of tables look at the clock.
+    pub(crate) fn noon() -> Timestamp {
+        "2026-08-01T12:00:00Z".parse().unwrap()
+    }
 
     fn config(space: &str, name: &str) -> Value {
         json!({"metadata": {"name": name, "namespace": space}})

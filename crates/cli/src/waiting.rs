@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use crate::fields::{condition, number, text};
 use crate::jsonpath::{Path, Template};
+use drover_columns::fields::{condition, number, text};
 
 /// What is waited for.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,7 +96,7 @@ impl Until {
             Self::Deleted => match text(object, "/metadata/deletionTimestamp") {
                 "" => "it exists, and nobody has deleted it".to_owned(),
                 since => {
-                    let held: Vec<&str> = crate::fields::list(object, "/metadata/finalizers")
+                    let held: Vec<&str> = drover_columns::fields::list(object, "/metadata/finalizers")
                         .iter()
                         .filter_map(Value::as_str)
                         .collect();

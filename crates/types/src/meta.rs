@@ -47,11 +47,13 @@ pub struct ObjectMeta {
     pub annotations: BTreeMap<String, String>,
     /// Who must still act before a deleted object may go.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub finalizers: Vec<String>,
     /// What this object goes with.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["uid"]))]
     pub owner_references: Vec<OwnerReference>,
-    /// Field ownership; kept verbatim until server-side apply is built.
+    /// Who owns which field, as server-side apply keeps it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub managed_fields: Vec<Value>,
 }

@@ -3,6 +3,7 @@
 //! Absent: releases and packages, until there is something to ship.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who runs it")]
 
+mod clients;
 mod fuzz;
 mod generate;
 mod needs;

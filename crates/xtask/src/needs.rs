@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-use crate::{oracles, run};
+use crate::{clients, oracles, run};
 
 /// Program looked for, Debian package that has it, what it is for.
 const TOOLS: [(&str, &str, &str); 8] = [
@@ -21,7 +21,8 @@ const TOOLS: [(&str, &str, &str); 8] = [
 /// Looks for each tool and installs the missing ones with apt-get when this is root on Debian.
 pub(crate) fn ensure() -> Result<()> {
     programs()?;
-    oracles::ensure()
+    oracles::ensure()?;
+    clients::ensure()
 }
 
 fn programs() -> Result<()> {
@@ -42,6 +43,6 @@ fn programs() -> Result<()> {
     run::program("apt-get", &args, &[("DEBIAN_FRONTEND", "noninteractive")])
 }
 
-fn found(program: &str) -> bool {
+pub(crate) fn found(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }

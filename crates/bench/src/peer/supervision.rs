@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context as _, Result};
 use futures_util::future::LocalBoxFuture;
 
 use crate::beacon::Beacons;
@@ -70,10 +70,12 @@ pub(crate) fn starts<'a>(bench: &'a Bench, supervisor: &'a dyn Supervisor, sampl
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
             let begun = clock::mono();
             let output = command.output()?;
-            if !output.status.success() {
-                bail!("its command failed: {}", String::from_utf8_lossy(&output.stderr));
-            }
-            let seen = beacons.tagged(&process.name).await?;
+            // supervisord's command calls it a failure when what it started has ended before it looked: what tells is
+            // whether it ran.
+            let seen = beacons
+                .tagged(&process.name)
+                .await
+                .with_context(|| format!("its command said: {}", String::from_utf8_lossy(&output.stderr)))?;
             latencies.push(seen.mono.saturating_sub(begun));
         }
         drop(_running);

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 
-use crate::columns::Custom;
+use crate::custom_columns::Custom;
 use crate::jsonpath::Template;
 
 /// For people or for machines.

@@ -5,8 +5,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::page::Page;
-use crate::columns;
-use crate::fields::{holds, name, text, time};
+use drover_columns::fields::{holds, name, text, time};
 
 /// Rows of each list.
 const ROWS: usize = 10;
@@ -27,7 +26,7 @@ fn note(shown: usize, all: usize) -> String {
 /// A table of some columns of a kind.
 fn table(page: &mut Page, title: &str, (kind, without): (Kind, &[&str]), objects: &[&Value], now: Timestamp) {
     let columns: Vec<_> =
-        columns::of(kind).iter().filter(|c| !c.wide && !without.contains(&c.header)).collect();
+        drover_columns::of(kind).iter().filter(|c| !c.wide && !without.contains(&c.header)).collect();
     let headers: Vec<&str> = columns.iter().map(|column| column.header).collect();
     let rows: Vec<Vec<String>> = objects
         .iter()
@@ -81,12 +80,12 @@ pub(super) fn calls(page: &mut Page, found: &[Value], now: Timestamp) {
 /// Events, the oldest first, the newest of them if they are many.
 pub(super) fn events(page: &mut Page, found: &[Value], now: Timestamp) {
     let mut sorted: Vec<&Value> = found.iter().collect();
-    sorted.sort_by_key(|event| columns::last_seen(event));
+    sorted.sort_by_key(|event| drover_columns::last_seen(event));
     let from = sorted.len().saturating_sub(2 * ROWS);
     let rows: Vec<Vec<String>> = sorted[from..]
         .iter()
         .map(|event| {
-            columns::of(Kind::Event)
+            drover_columns::of(Kind::Event)
                 .iter()
                 .filter(|column| !column.wide && column.header != "OBJECT")
                 .map(|column| (column.cell)(event, now))
@@ -102,7 +101,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::columns::tests::noon;
+    use crate::output::tests::noon;
 
     #[test]
     fn long_lists_are_counted_and_cut_and_the_newest_runs_come_first() {

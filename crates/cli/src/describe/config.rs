@@ -5,7 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
 use super::page::Page;
-use crate::fields::text;
+use drover_columns::fields::text;
 
 /// Keys and how long their values are.
 pub(super) fn secret(page: &mut Page, object: &Value) {

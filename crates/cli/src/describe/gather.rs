@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Facts;
 use crate::connect::collection_path;
-use crate::fields::{list, name, namespace, text};
+use drover_columns::fields::{list, name, namespace, text};
 
 /// Reads all that a page shows.
 pub(crate) async fn gather(client: &Client, kind: Kind, object: Value) -> Result<Facts> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::page::Page;
 use super::{Facts, chain, conditions, when};
-use crate::fields::{list, pairs, text, text_or_none};
+use drover_columns::fields::{list, pairs, text, text_or_none};
 
 pub(super) fn describe(page: &mut Page, facts: &Facts, now: Timestamp) {
     let object = &facts.object;

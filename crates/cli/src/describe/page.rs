@@ -1,8 +1,8 @@
 //! The layout of a page: names on the left, values in one column, tables and blocks indented below their title.
 
-use crate::fields::NONE;
 use crate::table;
 use crate::terminal::tame;
+use drover_columns::fields::NONE;
 
 /// Where values begin.
 const COLUMN: usize = 20;

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::page::Page;
 use super::{conditions, when};
-use crate::columns::{run_duration, run_exit};
-use crate::fields::{number, text, text_or_none};
+use drover_columns::fields::{number, text, text_or_none};
+use drover_columns::{run_duration, run_exit};
 
 pub(super) fn describe(page: &mut Page, object: &Value, now: Timestamp) {
     let kind = text(object, "/spec/workloadRef/kind").to_ascii_lowercase();

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::page::Page;
 use super::{Facts, chain, conditions, when};
-use crate::columns::{placement, schedule, task_state};
-use crate::fields::{NONE, count, list, number, pairs, share, text, text_or_none};
+use drover_columns::fields::{NONE, count, list, number, pairs, share, text, text_or_none};
+use drover_columns::{placement, schedule, task_state};
 
 fn spec(page: &mut Page, object: &Value, fields: &[(&str, &str)]) {
     for (title, pointer) in fields {

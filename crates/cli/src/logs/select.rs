@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::fields::{number, text};
+use drover_columns::fields::{number, text};
 
 /// Whether a run ever had a process, and so may have output.
 pub(super) fn has_started(run: &Value) -> bool {
@@ -26,8 +26,8 @@ pub(super) fn newest(runs: &[Value]) -> Vec<&Value> {
 
 /// Older first. A run that could not be started has no `startedAt`; its uid, made at its claim, still tells.
 pub(crate) fn order(run: &Value) -> (Option<jiff::Timestamp>, &str) {
-    let started = crate::fields::time(run, "/status/startedAt");
-    let since = started.or_else(|| crate::fields::time(run, "/metadata/creationTimestamp"));
+    let started = drover_columns::fields::time(run, "/status/startedAt");
+    let since = started.or_else(|| drover_columns::fields::time(run, "/metadata/creationTimestamp"));
     (since, text(run, "/metadata/uid"))
 }
 
@@ -54,7 +54,7 @@ mod tests {
             run("skipped", "a", 0, ("Skipped", "2026-08-01T12:00:00Z")),
             run("waits", "c", 0, ("Pending", "")),
         ];
-        let names: Vec<&str> = newest(&runs).into_iter().map(crate::fields::name).collect();
+        let names: Vec<&str> = newest(&runs).into_iter().map(drover_columns::fields::name).collect();
         assert_eq!(names, ["only", "new", "other"]);
     }
 }

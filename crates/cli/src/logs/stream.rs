@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use super::lines::Lines;
 use super::output::Output;
 use super::request::LogQuery;
-use crate::fields::{name, text};
 use crate::terminal;
+use drover_columns::fields::{name, text};
 
 /// Streams opened ahead of the one that is printed.
 const AHEAD: usize = 8;

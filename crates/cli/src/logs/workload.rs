@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::select::{has_started, newest};
 use super::stream::{Reader, Source, Together};
 use crate::connect::collection_path;
-use crate::fields::{holds, list, name, text, time};
 use crate::follow::{Follow, Seen};
+use drover_columns::fields::{holds, list, name, text, time};
 
 /// Whose runs are meant.
 pub(crate) struct Workload {

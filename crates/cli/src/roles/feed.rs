@@ -13,9 +13,9 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::fields::{condition, name, number, text, time};
 use crate::follow::{Follow, Seen};
 use crate::paint;
+use drover_columns::fields::{condition, name, number, text, time};
 
 /// Kinds whose changes are shown.
 const KINDS: [Kind; 4] = [Kind::Node, Kind::Run, Kind::Task, Kind::Service];

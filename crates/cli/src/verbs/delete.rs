@@ -16,12 +16,12 @@ use serde_json::Value;
 use crate::command_line::{Cascade, Delete};
 use crate::connect::{Connection, block_on, collection_path, connect, object_path};
 use crate::failure::usage;
-use crate::fields::{name, namespace, text};
 use crate::follow::Follow;
 use crate::manifests::{self, Outcome};
 use crate::resources::{self, shown};
 use crate::terminal;
 use crate::waiting::Until;
+use drover_columns::fields::{name, namespace, text};
 
 /// Requests under way at once.
 const IN_FLIGHT: usize = 32;

@@ -7,13 +7,13 @@ use drover_client::ListOptions;
 use drover_types::{Kind, Scope};
 use drover_world::World;
 
-use crate::columns::last_seen;
 use crate::command_line::{Events, Format};
 use crate::connect::{block_on, collection_path, connect};
 use crate::follow::Follow;
 use crate::output::{Printer, document};
 use crate::resources;
 use crate::terminal;
+use drover_columns::last_seen;
 
 /// Events about cluster-wide objects are kept here.
 const CLUSTER_EVENTS: &str = "default";

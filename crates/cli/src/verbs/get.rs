@@ -143,7 +143,7 @@ fn tables(args: &Get, connection: &Connection, mut groups: Vec<(Kind, Vec<Value>
         if several && !matches!(args.output, Format::Custom(_)) {
             // Which kind a table is of is seen by its names, as with kubectl.
             for object in &mut found {
-                let name = shown(*kind, crate::fields::name(object));
+                let name = shown(*kind, drover_columns::fields::name(object));
                 object["metadata"]["name"] = name.into();
             }
         }

@@ -6,14 +6,14 @@ use anyhow::{Result, bail};
 use drover_types::Kind;
 use serde_json::Value;
 
-use crate::columns::task_state;
 use crate::command_line::Logs;
 use crate::connect::{Connection, block_on, connect, object_path};
 use crate::failure::usage;
-use crate::fields::text;
 use crate::logs::{Ends, LogQuery, Prefix, Reader, Source, Workload, newest_call};
 use crate::resources::{self, shown};
 use crate::terminal;
+use drover_columns::fields::text;
+use drover_columns::task_state;
 
 pub(crate) fn run(args: &Logs) -> Result<ExitCode> {
     let (kind, name) = match args.what.contains('/') {

@@ -12,12 +12,12 @@ use serde_json::{Map, Value, json};
 use crate::command_line::{NameOrJson, RunTask};
 use crate::connect::{Connection, block_on, collection_path, connect, object_path};
 use crate::failure::usage;
-use crate::fields::{condition, holds, name};
 use crate::follow::Follow;
 use crate::logs::{Ends, LogQuery, Prefix, Reader, Workload};
 use crate::resources;
 use crate::terminal;
 use crate::waiting::because;
+use drover_columns::fields::{condition, holds, name};
 
 pub(crate) fn run(args: &RunTask) -> Result<ExitCode> {
     let task = match args.task.contains('/') {

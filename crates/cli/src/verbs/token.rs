@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::command_line::{CreateToken, Output, Token, TokenFor};
 use crate::connect::{block_on, configuration, connect};
 use crate::failure::usage;
-use crate::fields::text;
 use crate::terminal;
+use drover_columns::fields::text;
 
 pub(crate) fn run(args: &Token) -> Result<ExitCode> {
     let Token::Create(what) = args;

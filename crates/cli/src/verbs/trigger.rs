@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use crate::command_line::{Output, Trigger};
 use crate::connect::{block_on, connect, object_path};
 use crate::failure::usage;
-use crate::fields::{list, text};
 use crate::resources;
 use crate::terminal;
+use drover_columns::fields::{list, text};
 
 pub(crate) fn run(args: &Trigger) -> Result<ExitCode> {
     let name = match args.timer.contains('/') {

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::command_line::{Output, Version};
 use crate::connect::{block_on, configuration, connect};
-use crate::fields::text;
 use crate::terminal;
+use drover_columns::fields::text;
 
 /// A server that does not answer in this time is said not to.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -14,10 +14,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::command_line::Wait;
 use crate::connect::{Connection, block_on, collection_path, connect};
 use crate::failure::usage;
-use crate::fields::name;
 use crate::follow::Follow;
 use crate::resources::{self, shown};
 use crate::terminal;
+use drover_columns::fields::name;
 
 pub(crate) fn run(args: &Wait) -> Result<ExitCode> {
     let wanted = resources::parse(&args.what)?;

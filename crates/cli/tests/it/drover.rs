@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 /// What one run said.
 pub(crate) struct Said {
@@ -11,20 +11,26 @@ pub(crate) struct Said {
     pub(crate) stderr: String,
 }
 
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
+        }
+    }
+}
+
 /// Runs `drover` in `folder`, without a terminal and without the caller's environment.
 pub(crate) fn drover(folder: &Path, args: &[&str]) -> Said {
-    let output = Command::new(env!("CARGO_BIN_EXE_drover"))
+    Command::new(env!("CARGO_BIN_EXE_drover"))
         .args(args)
         .current_dir(folder)
         .env_clear()
         .stdin(Stdio::null())
         .output()
-        .expect("the binary starts");
-    Said {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
-        stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
-    }
+        .expect("the binary starts")
+        .into()
 }
 
 /// A run that goes on, and what it says as it says it. It is killed when this goes.

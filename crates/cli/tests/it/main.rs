@@ -18,6 +18,7 @@ mod faults_server;
 mod follow;
 mod get;
 mod killed;
+mod kubectl;
 mod lan;
 mod lint;
 mod proxy;

@@ -96,5 +96,6 @@ pub struct AssignmentStatus {
     /// Ticks refused by policy or missed, since the Assignment came.
     pub skipped: u64,
     /// Ready, ConfigMissing, NodeUnreachable, ...
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }

@@ -35,6 +35,7 @@ pub struct NamespaceStatus {
     pub observed_generation: i64,
     /// Ready; NamespaceContentRemaining while it is Terminating.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }
 
@@ -75,12 +76,14 @@ pub struct NodeStatus {
     pub observed_generation: i64,
     /// Ready, written by the reconciler alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// The agent's session, written by the apiserver that holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<NodeSession>,
     /// How it is reached.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub addresses: Vec<NodeAddress>,
     /// `cpu` and `memory`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

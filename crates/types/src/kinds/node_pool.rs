@@ -39,5 +39,6 @@ pub struct NodePoolStatus {
     /// Of those, Ready ones.
     pub ready: u32,
     /// Ready.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }

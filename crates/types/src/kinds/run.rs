@@ -124,6 +124,7 @@ pub struct RunStatus {
     pub message: String,
     /// Ready, NodeUnreachable.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }
 

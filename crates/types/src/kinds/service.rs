@@ -69,5 +69,6 @@ pub struct ServiceStatus {
     /// Restarts since the Assignments were made.
     pub restarts: u64,
     /// Ready, Available, Progressing, Reconciling, Stalled.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }

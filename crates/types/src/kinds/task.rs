@@ -20,6 +20,7 @@ pub struct TaskSpec {
     pub mode: Option<TaskMode>,
     /// What a caller may or must pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub params: Vec<Param>,
     /// The values a child was called with. Only the server writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -103,5 +104,6 @@ pub struct TaskStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Timestamp>,
     /// Ready, Complete, Failed, Reconciling, Stalled.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }

@@ -48,6 +48,7 @@ pub struct Process {
     pub shell: Vec<String>,
     /// Environment, in order; a later name wins.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub env: Vec<EnvVar>,
     /// Whole config maps and secrets as environment.
     #[serde(skip_serializing_if = "Vec::is_empty")]

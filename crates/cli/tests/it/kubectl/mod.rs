@@ -1,0 +1,8 @@
+//! Every kubectl there is, against the real server over TLS.
+//!
+//! Driven are the ones that lie beside the `kubectl` of the PATH as `kubectl.1.NN`, that one itself if there are none, and
+//! Debian's, which `cargo xtask needs` unpacks.
+
+mod found;
+mod reading;
+mod writing;
