@@ -1,14 +1,20 @@
 //! The directory of a run is what says that it ran: how long it is kept.
 
+use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use drover_world::{Append, Disk, Entry, RealDisk, World};
 use serde_json::json;
 
 use crate::agent::{Dir, PATIENCE, Running, assignment, boot_id, lines, script};
+
+/// Until it is looked again.
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// A disk whose logs take nothing for as long as that is wanted.
 struct Refusing(Arc<AtomicBool>);
@@ -76,11 +82,9 @@ async fn what_says_that_a_run_has_ended_goes_only_when_its_end_is_in_the_journal
     const FEW: usize = 8;
     let dir = Dir::new();
     let (log, go) = (dir.path().join("log"), dir.path().join("go"));
-    let body = format!(
-        "echo $DROVER_RUN_UID >> {}; while [ ! -e {} ]; do sleep 0.02; done",
-        log.display(),
-        go.display()
-    );
+    // They wait without using the processor, however many there come to be.
+    assert!(Command::new("mkfifo").arg(&go).status().unwrap().success());
+    let body = format!("echo $DROVER_RUN_UID >> {}; : < {}", log.display(), go.display());
     let many = |suspend: bool| {
         let timer = json!({
             "every": "50ms", "concurrencyPolicy": "Allow", "suspend": suspend, "template": script(&body),
@@ -107,7 +111,7 @@ async fn what_says_that_a_run_has_ended_goes_only_when_its_end_is_in_the_journal
     let all = all.await;
     let wait_for_lines = async {
         while lines(&log).len() < all.len() {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(MOMENT).await;
         }
     };
     tokio::time::timeout(PATIENCE, wait_for_lines).await.expect("each has begun");
@@ -115,10 +119,10 @@ async fn what_says_that_a_run_has_ended_goes_only_when_its_end_is_in_the_journal
     // More end than are kept, and the agent sees it and cannot write it down.
     refuses.store(true, Ordering::SeqCst);
     let keepers: Vec<_> = all.iter().map(|run| agent.state(run).started().unwrap().keeper).collect();
-    std::fs::write(&go, "").unwrap();
+    let _open = OpenOptions::new().read(true).write(true).open(&go).unwrap();
     let ended = async {
         while keepers.iter().any(|keeper| keeper.open().unwrap().is_some()) {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(MOMENT).await;
         }
     };
     tokio::time::timeout(PATIENCE, ended).await.expect("all have ended");
@@ -138,7 +142,7 @@ async fn what_says_that_a_run_has_ended_goes_only_when_its_end_is_in_the_journal
     // Now it is: the usual number is kept.
     let cleared = async {
         while std::fs::read_dir(&runs).unwrap().count() > 3 {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(MOMENT).await;
         }
     };
     tokio::time::timeout(PATIENCE, cleared).await.expect("the others are gone");
