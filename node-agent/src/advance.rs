@@ -1,6 +1,7 @@
 //! Claims move on: queued ones to waiting, due retries to waiting, admitted ones to their keepers.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,13 +11,16 @@ use drover_spawn::state::FailedToStart;
 use drover_spawn::{Clocks, RunSpec, RunState, SpawnError};
 
 use crate::agent::Agent;
-use crate::host::Watch;
+use crate::host::{Ready, Watch};
 use crate::launch::{self, LaunchError};
 use crate::ledger::{CauseKey, Change, Claim, Stage};
 use crate::unwritable::is_unwritable;
 
 /// Keepers started in one round of the loop.
 const LAUNCHES: usize = 64;
+
+/// A claim and its keeper, which waits for the word to go on; or why there is none.
+pub(crate) type Waiting = (Claim, Result<Box<dyn Ready>, SpawnError>);
 
 impl Agent {
     /// Moves on what can; the boot time at which the next retry is due.
@@ -89,29 +93,51 @@ impl Agent {
         held.is_ok_and(|held| held.is_none_or(|held| self.lease(&held, now).holds()))
     }
 
-    /// Gives admitted claims to keepers, a bounded number of them: between two rounds the loop hears what else there
-    /// is, such as the server's pings. False when the host refuses some for now, which are to be tried again. All that
-    /// was decided is on disk.
-    pub(crate) fn launch(&mut self, now: Now) -> bool {
+    /// Gets keepers ready for admitted claims, a bounded number of them: between two rounds the loop hears what else there
+    /// is, such as the server's pings. They begin with [`Agent::launch`], once all that was decided is on disk.
+    pub(crate) fn get_ready(&mut self, now: Now) -> Vec<Waiting> {
         if self.lost {
             // Whether they may run here still, and until when, is not known.
-            return false;
+            return Vec::new();
         }
         let later = self.to_spawn.iter().nth(LAUNCHES).cloned();
         let later = later.map(|first| self.to_spawn.split_off(&first)).unwrap_or_default();
         let batch = std::mem::replace(&mut self.to_spawn, later);
-        let ready: Vec<(Claim, RunSpec)> =
+        let prepared: Vec<(Claim, RunSpec)> =
             batch.iter().filter_map(|run_uid| self.prepare(run_uid, now)).collect();
-        let dirs: Vec<PathBuf> = ready.iter().map(|(claim, _)| self.run_dir(&claim.run_uid)).collect();
-        // One sync for the names of all of them; what spoils it for one is not to spoil it for the others.
+        let dirs: Vec<PathBuf> = prepared.iter().map(|(claim, _)| self.run_dir(&claim.run_uid)).collect();
+        // What spoils it for one is not to spoil it for the others.
         let all = self.disk.create_dirs(&dirs, 0o700).is_ok();
-        let mut taken = true;
-        for ((claim, spec), dir) in ready.into_iter().zip(&dirs) {
+        let ready = prepared.into_iter().zip(&dirs).map(|((claim, spec), dir)| {
             let made = if all { Ok(()) } else { self.disk.create_dir(dir, 0o700) };
-            let started = match made {
-                Ok(()) => self.host.start(dir, spec),
+            let ready = match made {
+                Ok(()) => self.host.ready(dir, spec),
                 Err(error) => Err(SpawnError::Io("run directory", error)),
             };
+            (claim, ready)
+        });
+        let mut ready: Vec<Waiting> = ready.collect();
+        // One sync for the names of all of them, while their keepers get ready.
+        if !ready.is_empty()
+            && let Err(error) = self.disk.sync_names(&self.runs_dir())
+        {
+            for (_, ready) in &mut ready {
+                let error = error.raw_os_error().map_or_else(
+                    || io::Error::new(error.kind(), error.to_string()),
+                    io::Error::from_raw_os_error,
+                );
+                *ready = Err(SpawnError::Io("run directory", error));
+            }
+        }
+        ready
+    }
+
+    /// Lets those begin that are ready. False when the host refuses some for now, which are to be tried again. All that
+    /// was decided is on disk.
+    pub(crate) fn launch(&mut self, ready: Vec<Waiting>, now: Now) -> bool {
+        let mut taken = true;
+        for (claim, ready) in ready {
+            let started = ready.and_then(|ready| ready.go());
             taken &= self.launched(&claim, started, now);
         }
         taken
@@ -153,8 +179,8 @@ impl Agent {
                     self.notify(run_uid, watch);
                 }
             }
-            // It was started after all, by an agent that did not live to see it.
-            Err(SpawnError::KeeperAlive | SpawnError::AlreadyRan(_)) => {
+            // It was started after all, by an agent that did not live to see it; or it was not, and a look says so.
+            Err(SpawnError::KeeperAlive | SpawnError::AlreadyRan(_) | SpawnError::Interrupted) => {
                 self.touched.insert(run_uid.clone());
                 self.watch_again(run_uid);
             }

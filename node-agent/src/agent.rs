@@ -272,8 +272,12 @@ impl Agent {
         Now { wall: self.world.clock.now(), boottime: self.world.clock.boottime() }
     }
 
+    pub(crate) fn runs_dir(&self) -> PathBuf {
+        self.config.data_dir.join("runs")
+    }
+
     pub(crate) fn run_dir(&self, run_uid: &str) -> PathBuf {
-        self.config.data_dir.join("runs").join(run_uid)
+        self.runs_dir().join(run_uid)
     }
 
     /// Changes the ledger, and has the Assignment that it is about planned again. Nothing may be done because of it
@@ -341,12 +345,16 @@ impl Agent {
             // What could not be written down is not decided: it would only pile up. What runs is supervised.
             wake = wake.min(now.boottime + RETRY);
         }
-        // From here on everything decided is on disk.
+        // Keepers get ready while what was decided goes to disk.
+        let ready = if writable { self.get_ready(now) } else { Vec::new() };
         if active(Mutant::StartedBeforeClaimed) || self.flush() {
-            let taken = self.launch(now);
+            // From here on everything decided is on disk.
+            let taken = self.launch(ready, now) && !self.lost;
             if !self.to_spawn.is_empty() {
                 wake = wake.min(if taken { now.boottime } else { now.boottime + RETRY });
             }
+        } else {
+            self.to_spawn.extend(ready.into_iter().map(|(claim, _)| claim.run_uid));
         }
         wake = wake.min(self.steer(now));
         if writable {
@@ -458,7 +466,7 @@ impl Agent {
 
     /// Ends and removes what no Assignment accounts for: directories of runs that the journal does not know.
     fn sweep_runs(&self) {
-        let runs = self.config.data_dir.join("runs");
+        let runs = self.runs_dir();
         let entries = match self.disk.list(&runs) {
             Ok(entries) => entries,
             Err(error) => return tracing::warn!(%error, "the directory of runs cannot be listed"),

@@ -5,18 +5,24 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use drover_spawn::keeper_process::End;
 use drover_spawn::process::Signal;
 use drover_spawn::segments::{Item, Reader};
 use drover_spawn::users::User;
-use drover_spawn::{RunSpec, RunState, SpawnError, Started, Tree, cgroup, keeper_process, segments};
+use drover_spawn::{
+    RunSpec, RunState, SpawnError, Started, Starter, Tree, cgroup, keeper_process, segments, starter,
+};
 use futures_util::future::BoxFuture;
 use tokio::io::unix::AsyncFd;
 
-use crate::descriptors::Descriptors;
+use crate::descriptors::{Descriptors, Place};
 use crate::unwritable::is_unwritable;
 
 /// How often a run is looked at that no descriptor tells of.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How soon it is looked again at what is about to change.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// Resolves when there is something new to see of a run.
 pub type Watch = BoxFuture<'static, ()>;
@@ -41,10 +47,16 @@ pub struct Look {
     pub state: RunState,
 }
 
+/// A keeper that waits for the word to go on. Dropped, it ends, and nothing of its run has happened.
+pub trait Ready: Send {
+    /// Lets the run begin. The watches resolve at the start of the run's process and at the end of its keeper.
+    fn go(self: Box<Self>) -> Result<Vec<Watch>, SpawnError>;
+}
+
 /// Keepers and process trees of one host. Calls are short, except [`Host::end`].
 pub trait Host: Send + Sync {
-    /// Starts a keeper. The watches resolve at the start of the run's process and at the end of its keeper.
-    fn start(&self, run_dir: &Path, spec: RunSpec) -> Result<Vec<Watch>, SpawnError>;
+    /// Gets a keeper ready, which may go on with that while other things are done.
+    fn ready(&self, run_dir: &Path, spec: RunSpec) -> Result<Box<dyn Ready>, SpawnError>;
     /// What a login as this user, by name or number, would have in its environment; absent: the agent's own user.
     fn user_variables(&self, user: Option<&str>) -> io::Result<Vec<(&'static str, String)>>;
     /// Looks at a run directory.
@@ -65,6 +77,7 @@ pub trait Host: Send + Sync {
 #[derive(Clone, Debug)]
 pub struct RealHost {
     keeper: PathBuf,
+    starter: Starter,
     /// Where the embedded keeper is put, should it not be there.
     install_in: Option<PathBuf>,
     descriptors: Descriptors,
@@ -73,7 +86,8 @@ pub struct RealHost {
 impl RealHost {
     /// Starts runs with this keeper program.
     pub fn new(keeper: PathBuf) -> Self {
-        Self { keeper, install_in: None, descriptors: Descriptors::default() }
+        let starter = Starter::new(keeper.clone());
+        Self { keeper, starter, install_in: None, descriptors: Descriptors::default() }
     }
 
     /// Starts runs with the embedded keeper, from this directory. On a disk that takes nothing it is not there yet: it
@@ -101,39 +115,65 @@ impl RealHost {
     }
 }
 
+/// A keeper of this host that is ready.
+struct RealReady {
+    keeper: starter::Ready,
+    place: Place,
+    group: Option<PathBuf>,
+    run_dir: PathBuf,
+}
+
+impl Ready for RealReady {
+    fn go(self: Box<Self>) -> Result<Vec<Watch>, SpawnError> {
+        let Self { keeper, place, group, run_dir } = *self;
+        let keeper = keeper.go().inspect_err(|_| {
+            if let Some(dir) = &group {
+                let _ = cgroup::remove(dir);
+            }
+        })?;
+        let (started, exit, mut keeper) = keeper.split();
+        let ended = async move {
+            let _place = place;
+            if let Some(exit) = exit {
+                readable(exit).await;
+            }
+            // Reaped, or it would stay a zombie for as long as the agent lives.
+            let end = loop {
+                match keeper.reap() {
+                    Ok(Some(end)) => break end,
+                    // No descriptor was left for it.
+                    Ok(None) => tokio::time::sleep(LOOK_AGAIN).await,
+                    Err(_) => break End::Own,
+                }
+            };
+            // Its child may hold the run for a moment longer, and by then nobody else would look.
+            while end == End::Killed && keeper_process::find(&run_dir).is_ok_and(|found| found.alive) {
+                tokio::time::sleep(MOMENT).await;
+            }
+            // A keeper that was killed leaves it. Where processes are left in it too, whoever ends them removes it.
+            if let Some(dir) = group.filter(|_| end == End::Killed) {
+                let _ = cgroup::remove(&dir);
+            }
+        };
+        Ok(vec![readable(started), Box::pin(ended)])
+    }
+}
+
 impl Host for RealHost {
-    fn start(&self, run_dir: &Path, mut spec: RunSpec) -> Result<Vec<Watch>, SpawnError> {
+    fn ready(&self, run_dir: &Path, mut spec: RunSpec) -> Result<Box<dyn Ready>, SpawnError> {
         let place = self.descriptors.take().map_err(|error| SpawnError::Io("file descriptors", error))?;
         self.make_sure_of_keeper()?;
         spec.cgroup = cgroup::create(&spec.run_uid);
         let group = spec.cgroup.clone();
-        let spawned = keeper_process::spawn(&self.keeper, run_dir, &spec);
-        if let (Err(SpawnError::Io(..)), Some(dir)) = (&spawned, &group) {
-            let _ = cgroup::remove(dir);
+        match self.starter.ready(run_dir, &spec) {
+            Ok(keeper) => Ok(Box::new(RealReady { keeper, place, group, run_dir: run_dir.to_owned() })),
+            Err(error) => {
+                if let (SpawnError::Io(..), Some(dir)) = (&error, &group) {
+                    let _ = cgroup::remove(dir);
+                }
+                Err(error)
+            }
         }
-        let (started, exit, mut keeper) = spawned?.split();
-        let started = readable(started);
-        Ok(vec![
-            started,
-            Box::pin(async move {
-                let _place = place;
-                match exit {
-                    Some(exit) => readable(exit).await,
-                    None => {
-                        // No descriptor was left for it.
-                        while keeper.reap().is_ok_and(|gone| !gone) {
-                            tokio::time::sleep(LOOK_AGAIN).await;
-                        }
-                    }
-                }
-                // Else it would stay a zombie for as long as the agent lives.
-                let _ = keeper.reap();
-                // A keeper that was killed leaves it. Where processes are left in it too, whoever ends them removes it.
-                if let Some(dir) = group {
-                    let _ = cgroup::remove(&dir);
-                }
-            }),
-        ])
     }
 
     fn user_variables(&self, user: Option<&str>) -> io::Result<Vec<(&'static str, String)>> {
@@ -153,9 +193,9 @@ impl Host for RealHost {
     }
 
     fn watch(&self, run_dir: &Path) -> io::Result<Watch> {
-        let Some(exit) = keeper_process::find(run_dir)?.exit else {
+        let Some(exit) = keeper_process::watch(&keeper_process::find(run_dir)?.state)? else {
             // It has just started, or just ended: look again a little later.
-            return Ok(Box::pin(tokio::time::sleep(Duration::from_millis(50))));
+            return Ok(Box::pin(tokio::time::sleep(MOMENT)));
         };
         match self.descriptors.take() {
             Ok(place) => Ok(Box::pin(async move {

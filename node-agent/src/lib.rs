@@ -58,7 +58,7 @@ pub use config::Config;
 pub use drover_spawn::memory::forget_program;
 pub use evacuate::end_runs;
 pub use handle::{AgentError, FoundRun, Handle, Standing};
-pub use host::{Host, Look, Output, RealHost, Watch};
+pub use host::{Host, Look, Output, Ready, RealHost, Watch};
 pub use join::{JoinError, ServerAddress};
 pub use lock::LockError;
 pub use machine::{Machine, RealMachine};

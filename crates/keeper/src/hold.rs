@@ -2,10 +2,10 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 
-use drover_spawn::child::{Child, Reap, Reaped, detach, inherit, reap, start};
+use drover_spawn::child::{Child, Reap, Reaped, detach, reap, start};
 use drover_spawn::leash::{Leash, Pull};
+use drover_spawn::order::Order;
 use drover_spawn::segments::{Stream, Writer};
 use drover_spawn::state::StateFile;
 use drover_spawn::{Clocks, Exited, ProcessId, RunSpec, Signal, Tree, cgroup};
@@ -24,30 +24,33 @@ const EARLY: u32 = 10;
 /// After so many it ends: what is still there is stuck in the kernel.
 const GIVE_UP: u32 = 500;
 
-pub(crate) fn run(run_dir: &Path) -> io::Result<()> {
+pub(crate) fn run(order: Order) -> io::Result<()> {
     let bell = detach()?;
-    let inherited = match inherit() {
-        Ok(inherited) => inherited,
-        Err(error) => {
-            return StateFile::open(run_dir)?.failed_to_start(format!("keeper: {error}"), Clocks::now());
+    let Order { run_dir, spec, state, line } = order;
+    let state = StateFile::of(state, &run_dir)?;
+    let keeper = ProcessId::current()?;
+    let mut spec = match RunSpec::read_from(spec) {
+        Ok(spec) => spec,
+        Err(error) if line.is_wanted() => {
+            return state.failed_to_start(format!("keeper: {error}"), Clocks::now());
         }
+        Err(_) => return Ok(()),
     };
-    let _lock = inherited.lock;
-    let mut spec = inherited.spec;
-    let child = match start(&spec, run_dir) {
+    let child = match start(&spec, keeper, &state, &line) {
         Ok(child) => child,
         Err(reason) => {
-            let recorded = StateFile::open(run_dir)?.failed_to_start(reason, Clocks::now());
+            // Who is not wanted leaves no trace.
+            let recorded =
+                if line.is_wanted() { state.failed_to_start(reason, Clocks::now()) } else { Ok(()) };
             if let Some(dir) = &spec.cgroup {
                 let _ = cgroup::remove(dir);
             }
             return recorded;
         }
     };
-    drop(inherited.started);
+    drop(line);
     let stdin = spec.stdin.take().unwrap_or_default();
     let output = Writer::new(run_dir, spec.output);
-    let keeper = ProcessId::current()?;
     let tree = Tree::of_keeper(&spec.run_uid, keeper, child.id, spec.cgroup.clone());
     let group = spec.cgroup.clone();
     let mut leash = spec.leash.take();
@@ -69,7 +72,7 @@ pub(crate) fn run(run_dir: &Path) -> io::Result<()> {
             end.obey(leash, &tree)?;
         }
     }
-    hold.finish(&StateFile::open(run_dir)?, &tree)?;
+    hold.finish(&state, &tree)?;
     if let Some(dir) = &group {
         let _ = cgroup::remove(dir);
     }

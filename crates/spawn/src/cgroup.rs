@@ -6,15 +6,33 @@
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Makes the directory of a run, below the cgroup of the calling process; none where that is not possible.
 pub fn create(run_uid: &str) -> Option<PathBuf> {
+    // Nobody moves an agent, and to look where it is takes longer than all the rest.
+    static HOME: OnceLock<PathBuf> = OnceLock::new();
     if !is_plain_name(run_uid) {
         return None;
     }
-    let dir = own_directory()?.join("drover").join(run_uid);
-    fs::create_dir_all(&dir).ok()?;
-    dir.join("cgroup.procs").exists().then_some(dir)
+    let home = match HOME.get() {
+        Some(home) => home,
+        None => {
+            let home = own_directory()?.join("drover");
+            fs::create_dir_all(&home).ok()?;
+            home.join("cgroup.procs").exists().then_some(())?;
+            HOME.get_or_init(|| home)
+        }
+    };
+    let dir = home.join(run_uid);
+    match fs::create_dir(&dir) {
+        Ok(()) => Some(dir),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Some(dir),
+        // Whoever took the home away may have taken what it was in.
+        Err(_) => {
+            fs::create_dir_all(&dir).ok().and_then(|()| dir.join("cgroup.procs").exists().then_some(dir))
+        }
+    }
 }
 
 /// Removes the directory of a run, once nothing is in it. One that is gone already is fine.

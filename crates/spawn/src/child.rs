@@ -2,7 +2,7 @@
 //! a plain fork is cheap in it, and allocating between fork and exec is sound.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ use rustix::process::{
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 
 use crate::fork::{Side, fork, leave};
+use crate::order::Line;
 use crate::process::{Clocks, ProcessId, Signal, boot_id};
 use crate::spec::RunSpec;
 use crate::state::{Outcome, Started, StateFile};
@@ -68,31 +69,41 @@ extern "C" fn ring(_: i32) {
     }
 }
 
-/// Makes the calling process a keeper: a session of its own, deaf to requests to end, first in line for orphans, last
-/// for the memory killer. What is returned turns readable when a child ends.
-pub fn detach() -> io::Result<OwnedFd> {
-    close_on_exec_everything()?;
+/// Makes the calling process one that only forks keepers, and has what they all have: deaf to requests to end, last for
+/// the memory killer. What it was given as standard input is returned, and `/dev/null` in its place.
+pub(crate) fn become_starter() -> io::Result<OwnedFd> {
+    close_on_exec_everything();
+    let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
     // Fails only for a process group leader, which then is detached enough.
     let _ = setsid();
-    set_child_subreaper(Some(rustix::process::getpid()))?;
     // Only the privileged may; the child gets the old value back.
     let _ = fs::write("/proc/self/oom_score_adj", "-900");
-    let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-    CHILD_BELL.store(write.as_raw_fd(), Ordering::Relaxed);
-    std::mem::forget(write);
     for number in [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE] {
         // SAFETY: ignoring a signal runs no code of ours.
         unsafe { sys::signal(number, sys::IGNORE) };
     }
     // SAFETY: `ring` is async-signal-safe: it loads an atomic and makes one system call.
     unsafe { sys::signal(SIGCHLD, ring as *const () as usize) };
+    Ok(socket)
+}
+
+/// Makes the calling process, fresh from its starter, a keeper: a session of its own, first in line for orphans. What is
+/// returned turns readable when a child ends.
+pub fn detach() -> io::Result<OwnedFd> {
+    setsid()?;
+    set_child_subreaper(Some(rustix::process::getpid()))?;
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    CHILD_BELL.store(write.as_raw_fd(), Ordering::Relaxed);
+    std::mem::forget(write);
     Ok(read)
 }
 
-/// A descriptor that whoever started us forgot to close must not become the child's.
-fn close_on_exec_everything() -> io::Result<()> {
-    for entry in fs::read_dir("/proc/self/fd")? {
-        let Some(fd) = entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+/// A descriptor that whoever started us forgot to close must not become a child's.
+fn close_on_exec_everything() {
+    for entry in fs::read_dir("/proc/self/fd").into_iter().flatten().flatten() {
+        let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
             continue;
         };
         if fd > 2 {
@@ -100,7 +111,6 @@ fn close_on_exec_everything() -> io::Result<()> {
             let _ = fcntl_setfd(unsafe { BorrowedFd::borrow_raw(fd) }, FdFlags::CLOEXEC);
         }
     }
-    Ok(())
 }
 
 /// The child and the keeper's ends of its pipes, which do not block.
@@ -132,8 +142,9 @@ pub struct Reaped {
 }
 
 /// Everything that happens between fork and exec.
-struct Preparation {
-    state: StateFile,
+struct Preparation<'a> {
+    state: &'a StateFile,
+    line: &'a Line,
     keeper: ProcessId,
     run_uid: String,
     boot_id: String,
@@ -144,9 +155,9 @@ struct Preparation {
     output_pipes: Vec<u64>,
 }
 
-/// Starts the child of a spec. `started` is on disk before the program is executed. The error is the reason for the
-/// user; if it comes after `started`, the caller records `failed_to_start` over it.
-pub fn start(spec: &RunSpec, run_dir: &Path) -> Result<Child, String> {
+/// Starts the child of a spec, once the agent wants it. `started` is on disk before the program is executed. The error is
+/// the reason for the user; if it comes after `started`, the caller records `failed_to_start` over it.
+pub fn start(spec: &RunSpec, keeper: ProcessId, state: &StateFile, line: &Line) -> Result<Child, String> {
     let (program, arguments) = spec.argv.split_first().ok_or("the command is empty")?;
     let identity = resolve(spec.user.as_deref(), spec.group.as_deref())?;
     let text = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
@@ -163,8 +174,9 @@ pub fn start(spec: &RunSpec, run_dir: &Path) -> Result<Child, String> {
         rustix::io::ioctl_fionbio(ours, true).map_err(|error| format!("pipe: {error}"))?;
     }
     let preparation = Preparation {
-        state: StateFile::open(run_dir).map_err(text("state file"))?,
-        keeper: ProcessId::current().map_err(text("/proc"))?,
+        state,
+        line,
+        keeper,
         run_uid: spec.run_uid.clone(),
         boot_id: boot_id().map_err(text("boot id"))?,
         output_pipes: vec![
@@ -225,7 +237,7 @@ fn refusal(spec: &RunSpec, error: &io::Error) -> String {
     format!("exec {program}: {error}{hint}")
 }
 
-impl Preparation {
+impl Preparation<'_> {
     fn take(&self, placed: bool) -> Result<(), (String, io::Error)> {
         fn at<E: Into<io::Error>>(what: &str) -> impl Fn(E) -> (String, io::Error) + '_ {
             move |error| (what.to_owned(), error.into())
@@ -239,6 +251,10 @@ impl Preparation {
         let _ = fs::write("/proc/self/oom_score_adj", "0");
         if let Some(dir) = self.cgroup.as_deref().filter(|_| !placed) {
             fs::write(dir.join("cgroup.procs"), "0").map_err(at(&format!("cgroup {}", dir.display())))?;
+        }
+        self.state.sync_name().map_err(at("state file"))?;
+        if !self.line.is_wanted() {
+            return Err(at("agent")(io::Error::other("it does not want the run any more")));
         }
         self.record_started().map_err(at("state file"))?;
         if let Some(mask) = self.umask {
@@ -333,33 +349,4 @@ pub fn reap() -> io::Result<Reap> {
 
 fn micros([seconds, micros]: [i64; 2]) -> u64 {
     (seconds * 1_000_000 + micros).max(0).cast_unsigned()
-}
-
-/// What a keeper is started with.
-#[derive(Debug)]
-pub struct Inheritance {
-    /// What to run.
-    pub spec: RunSpec,
-    /// The lock of the run directory: held for as long as this is open.
-    pub lock: OwnedFd,
-    /// Hangs up at the agent's end when this closes: the run has started, or failed to.
-    pub started: OwnedFd,
-}
-
-/// Takes over what the agent put on descriptors 0 to 2 and leaves `/dev/null` there.
-pub fn inherit() -> io::Result<Inheritance> {
-    let take = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, 3);
-    let spec = take(rustix::stdio::stdin())?;
-    let lock = take(rustix::stdio::stdout())?;
-    let started = take(rustix::stdio::stderr())?;
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::stdio::dup2_stdin(&null)?;
-    rustix::stdio::dup2_stdout(&null)?;
-    rustix::stdio::dup2_stderr(&null)?;
-    let spec = RunSpec::read_from(fs::File::from(spec))?;
-    let own = ProcessId::current()?;
-    // For agents that come later: which process holds this lock.
-    let mut file = fs::File::from(lock.try_clone()?);
-    file.write_all(format!("{} {}\n", own.pid, own.start_ticks).as_bytes())?;
-    Ok(Inheritance { spec, lock, started })
 }

@@ -1,4 +1,5 @@
-//! A fork whose child is born in its cgroup: moving a process that lives costs the kernel a grace period, ten to twenty
+//! Two forks. That of a keeper, whose parent is the agent and not the process that forks; and that of a keeper's child,
+//! which is born in its cgroup: moving a process that lives costs the kernel a grace period, ten to twenty
 //! milliseconds, and stops every other fork and move of the machine meanwhile.
 
 use std::fs::File;
@@ -34,6 +35,11 @@ mod sys {
 
     /// The same on every architecture.
     pub(super) const CLONE3: c_long = 435;
+    #[cfg(target_arch = "x86_64")]
+    pub(super) const CLONE: c_long = 56;
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(super) const CLONE: c_long = 220;
+    pub(super) const AS_SIBLING: c_long = 0x8000;
     pub(super) const INTO_CGROUP: u64 = 0x2_0000_0000;
     pub(super) const SIGCHLD: u64 = 17;
 }
@@ -79,6 +85,17 @@ pub(crate) unsafe fn fork(cgroup: Option<&Path>) -> io::Result<Side> {
         ..0 => Err(io::Error::last_os_error()),
         pid => Ok(Side::Parent(pid)),
     }
+}
+
+/// Forks, and makes the child one of the calling process's parent, which reaps it: 0 in the child.
+///
+/// # Safety
+/// As of [`fork`].
+pub(crate) unsafe fn fork_sibling() -> io::Result<i32> {
+    // SAFETY: without CLONE_VM and a stack this is a plain fork, sound by our own contract. Of the arguments after the
+    // flags, all zero, only the order differs between architectures.
+    let pid = unsafe { sys::syscall(sys::CLONE, sys::AS_SIBLING, 0, 0, 0, 0) };
+    if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(pid as i32) }
 }
 
 /// Ends the child of a fork that could not execute anything, without running what the parent has set up for its end.

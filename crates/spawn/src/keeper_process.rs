@@ -1,63 +1,21 @@
-//! The agent's view of keepers: starting one, knowing whether it lives, finding it again.
+//! The agent's view of keepers: knowing whether one lives, finding it again.
 //!
-//! Whether a keeper lives is told by a lock on `keeper.lock` in the run directory, never by a process number. The
-//! agent takes the lock and hands it over with the open file, so at no moment is a keeper on its way without it. The
-//! keeper gets its spec as standard input (a memory file), the lock as standard output, and as standard error a pipe
-//! that it closes once the run has started: those three are set without a fork of the agent's, which may be large.
+//! Whether a keeper lives is told by a lock on its state file, never by a process number.
 
-use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, Write};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
 
-use rustix::fs::{FlockOperation, MemfdFlags, flock, memfd_create};
-use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, WaitOptions, waitpid};
 
-use crate::process::ProcessId;
-use crate::spec::RunSpec;
-use crate::state::{self, RunState};
-
-/// The name of the lock file in a run directory.
-pub const LOCK_FILE: &str = "keeper.lock";
-
-/// Why a keeper was not started.
-#[derive(Debug)]
-pub enum SpawnError {
-    /// This run directory has a keeper that lives.
-    KeeperAlive,
-    /// The run of this directory has started, or failed to, before: it is not run twice.
-    AlreadyRan(Box<RunState>),
-    /// Something else failed; what.
-    Io(&'static str, io::Error),
-}
-
-impl fmt::Display for SpawnError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::KeeperAlive => f.write_str("the run has a live keeper"),
-            Self::AlreadyRan(_) => f.write_str("the run has been started before"),
-            Self::Io(what, _) => write!(f, "cannot start a keeper: {what}"),
-        }
-    }
-}
-
-impl std::error::Error for SpawnError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io(_, error) => Some(error),
-            _ => None,
-        }
-    }
-}
+use crate::state::{self, RunState, STATE_FILE};
 
 /// A keeper that this process started. Dropping it leaves the keeper alone.
 #[derive(Debug)]
 pub struct Keeper {
-    child: Child,
+    process: Unreaped,
     exit: Option<OwnedFd>,
     started: OwnedFd,
 }
@@ -67,57 +25,18 @@ pub struct Keeper {
 pub struct Found {
     /// Whether the keeper lives. If not, `state` is final.
     pub alive: bool,
-    /// A pidfd of the live keeper, readable when it ends. None for some moments after it was started: look again.
-    pub exit: Option<OwnedFd>,
     /// What the state file says. Read after looking at the lock.
     pub state: RunState,
 }
 
-/// Starts a keeper for a run. The run directory exists and is the run's own; it is used again only by a run that
-/// nothing has been recorded of. Returns when the keeper process exists, not when the child does.
-pub fn spawn(keeper_binary: &Path, run_dir: &Path, spec: &RunSpec) -> Result<Keeper, SpawnError> {
-    let at = |what: &'static str| move |error: io::Error| SpawnError::Io(what, error);
-    let run_dir = fs::canonicalize(run_dir).map_err(at("run directory"))?;
-    let path = run_dir.join(LOCK_FILE);
-    let lock = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path);
-    let lock = lock.map_err(at("lock file"))?;
-    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => return Err(SpawnError::KeeperAlive),
-        Err(error) => return Err(at("lock")(error.into())),
-    }
-    match state::read(&run_dir).map_err(at("state file"))? {
-        RunState::Nothing => {}
-        ran => return Err(SpawnError::AlreadyRan(Box::new(ran))),
-    }
-    lock.set_len(0).map_err(at("lock file"))?;
-    let (started, keeper_started) = pipe_with(PipeFlags::CLOEXEC).map_err(|e| at("pipe")(e.into()))?;
-    let mut command = Command::new(keeper_binary);
-    command.arg(&run_dir).env_clear().current_dir("/");
-    command.stdin(memory_file(spec).map_err(at("run spec"))?).stdout(lock).stderr(keeper_started);
-    let child = command.spawn().map_err(at("keeper program"))?;
-    // From here on the run has begun, and nothing may fail. What this closes leaves room for the next descriptor.
-    drop(command);
-    // Ours and not waited for, so the number is still its own.
-    let pid = Pid::from_raw(child.id().cast_signed());
-    let exit = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK).ok());
-    Ok(Keeper { child, exit, started })
-}
-
-fn memory_file(spec: &RunSpec) -> io::Result<File> {
-    let mut file = File::from(memfd_create("drover-run-spec", MemfdFlags::CLOEXEC)?);
-    let mut buffered = io::BufWriter::new(&mut file);
-    spec.write_to(&mut buffered)?;
-    buffered.flush()?;
-    drop(buffered);
-    file.rewind()?;
-    Ok(file)
-}
-
 impl Keeper {
+    pub(crate) fn new(pid: Pid, exit: Option<OwnedFd>, started: OwnedFd) -> Self {
+        Self { process: Unreaped(pid), exit, started }
+    }
+
     /// The process number, for showing.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.0.as_raw_pid().cast_unsigned()
     }
 
     /// Hangs up (readable, at its end) when the run has started or failed to: read the state then.
@@ -134,36 +53,55 @@ impl Keeper {
     /// For an event loop that owns what it waits on: the descriptors (started, exit), and what is left to be reaped. A
     /// live run costs its agent one descriptor once it has started.
     pub fn split(self) -> (OwnedFd, Option<OwnedFd>, Unreaped) {
-        (self.started, self.exit, Unreaped(self.child))
+        (self.started, self.exit, self.process)
     }
 
-    /// Collects a keeper that has ended, so that it does not stay a zombie; true when it has. Does not wait.
-    pub fn reap(&mut self) -> io::Result<bool> {
-        Ok(self.child.try_wait()?.is_some())
+    /// Collects a keeper that has ended, so that it does not stay a zombie; none when it has not. Does not wait.
+    pub fn reap(&mut self) -> io::Result<Option<End>> {
+        self.process.reap()
     }
 }
 
 /// A keeper that stays a zombie after its end until it is reaped. Dropping it leaves the keeper alone.
 #[derive(Debug)]
-pub struct Unreaped(Child);
+pub struct Unreaped(Pid);
 
 impl Unreaped {
     /// As [`Keeper::reap`].
-    pub fn reap(&mut self) -> io::Result<bool> {
-        Ok(self.0.try_wait()?.is_some())
+    pub fn reap(&mut self) -> io::Result<Option<End>> {
+        let reaped = waitpid(Some(self.0), WaitOptions::NOHANG)?;
+        Ok(reaped.map(|(_, status)| if status.exited() { End::Own } else { End::Killed }))
     }
+}
+
+/// How a keeper ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// By itself.
+    Own,
+    /// By a signal. A child that was to execute its program only then has the keeper's lock for a moment longer.
+    Killed,
 }
 
 /// Looks at one run directory.
 pub fn find(run_dir: &Path) -> io::Result<Found> {
-    let mut exit = None;
-    let mut alive = lock_is_held(run_dir)?;
-    if alive && let Some(keeper) = holder(run_dir)? {
-        exit = keeper.open()?;
-        // It may have ended just before we opened it.
-        alive = exit.is_some() || lock_is_held(run_dir)?;
-    }
-    Ok(Found { alive, exit, state: state::read(run_dir)? })
+    let mut file = match File::open(run_dir.join(STATE_FILE)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Found { alive: false, state: RunState::Nothing });
+        }
+        Err(error) => return Err(error),
+    };
+    let alive = is_held(&file)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(Found { alive, state: state::parse(&bytes)? })
+}
+
+/// A pidfd of the keeper that was found alive, readable when it ends. None if it has ended meanwhile, and for some
+/// moments after its start: look again.
+pub fn watch(state: &RunState) -> io::Result<Option<OwnedFd>> {
+    state.started().map_or(Ok(None), |started| started.keeper.open())
 }
 
 /// Looks at every run directory below a directory, in the order of their names. One that cannot be read has an error
@@ -180,25 +118,11 @@ pub fn list(runs_dir: &Path) -> io::Result<Vec<(PathBuf, io::Result<Found>)>> {
     Ok(dirs.into_iter().map(|dir| (find(&dir), dir)).map(|(found, dir)| (dir, found)).collect())
 }
 
-fn lock_is_held(run_dir: &Path) -> io::Result<bool> {
-    let file = match File::open(run_dir.join(LOCK_FILE)) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
+fn is_held(file: &File) -> io::Result<bool> {
     // Shared, so that two who look do not see each other.
-    match flock(&file, FlockOperation::NonBlockingLockShared) {
+    match flock(file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => Ok(false),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
         Err(error) => Err(error.into()),
     }
-}
-
-fn holder(run_dir: &Path) -> io::Result<Option<ProcessId>> {
-    let text = fs::read_to_string(run_dir.join(LOCK_FILE))?;
-    let parsed = text.strip_suffix('\n').and_then(|line| {
-        let (pid, start_ticks) = line.split_once(' ')?;
-        Some(ProcessId { pid: pid.parse().ok()?, start_ticks: start_ticks.parse().ok()? })
-    });
-    Ok(parsed)
 }

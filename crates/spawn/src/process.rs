@@ -1,8 +1,9 @@
 //! What names a process beyond its number: the start time that makes a reused pid visible, and the boot it ran in.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 use rustix::time::{ClockId, clock_gettime};
@@ -74,8 +75,10 @@ pub(crate) fn gone(error: &io::Error) -> bool {
 }
 
 pub(crate) fn stat(pid: i32) -> io::Result<Stat> {
-    let text = fs::read(format!("/proc/{pid}/stat"))?;
-    parse_stat(pid, &text)
+    // Longer than any; its length is not known before it is read.
+    let mut text = [0; 1024];
+    let length = fs::File::open(format!("/proc/{pid}/stat"))?.read(&mut text)?;
+    parse_stat(pid, &text[..length])
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unreadable /proc/PID/stat"))
 }
 
@@ -92,7 +95,13 @@ fn parse_stat(pid: i32, text: &[u8]) -> Option<Stat> {
 
 /// The kernel's name of this boot.
 pub fn boot_id() -> io::Result<String> {
-    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+    // No process outlives its boot.
+    static BOOT_ID: OnceLock<String> = OnceLock::new();
+    if let Some(known) = BOOT_ID.get() {
+        return Ok(known.clone());
+    }
+    let read = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
+    Ok(BOOT_ID.get_or_init(|| read).clone())
 }
 
 /// One moment on the two clocks that matter: the calendar's, and the one that no step of the calendar moves.

@@ -1,6 +1,6 @@
 //! What a keeper is told to run.
 //!
-//! It reaches the keeper in a memory file that is its standard input, so that what is secret in it is neither on a
+//! It reaches the keeper in a memory file, so that what is secret in it is neither on a
 //! command line nor on a disk: a line of JSON, then the bytes for the child's standard input. Agent and keeper come
 //! from one build, so any other version is refused.
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::Leash;
 
 /// The version of the encoding; changed with any change of meaning.
-pub const SPEC_VERSION: u32 = 2;
+pub const SPEC_VERSION: u32 = 3;
 
 /// One process to run, with everything already substituted and resolved.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,9 +4,8 @@
 //! appended and synced; a crash in the middle leaves a torn last line, which a reader takes as not written. `started`
 //! is on disk before the child executes anything, so a run without it never ran.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate};
@@ -146,25 +145,28 @@ pub struct StateFile {
 }
 
 impl StateFile {
-    /// Opens the state file of a run directory, made with mode 0600 if it is not there.
-    pub fn open(run_dir: &Path) -> io::Result<Self> {
-        let path = run_dir.join(STATE_FILE);
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    /// Of an open file, to which is appended, in its run directory.
+    pub fn of(file: File, run_dir: &Path) -> io::Result<Self> {
         // Not every file system can; those that cannot lose only the guarantee on a full disk.
         let _ = fallocate(&file, FallocateFlags::KEEP_SIZE, 0, RESERVED);
         Ok(Self { file, dir: File::open(run_dir)? })
     }
 
-    /// Records that the child exists; on disk, directory entry included, when this returns.
-    pub fn started(&self, started: Started) -> io::Result<()> {
-        self.append(&Event::Started(started))?;
+    /// Makes sure that the file is found again after a crash of the host. Until that has been called, nothing recorded is
+    /// sure to be.
+    pub fn sync_name(&self) -> io::Result<()> {
         self.dir.sync_all()
     }
 
-    /// Records that the child could not be started.
+    /// Records that the child exists; on disk when this returns.
+    pub fn started(&self, started: Started) -> io::Result<()> {
+        self.append(&Event::Started(started))
+    }
+
+    /// Records that the child could not be started; on disk, name included, when this returns.
     pub fn failed_to_start(&self, reason: String, at: Clocks) -> io::Result<()> {
         self.append(&Event::FailedToStart(FailedToStart { reason, at }))?;
-        self.dir.sync_all()
+        self.sync_name()
     }
 
     /// Records how the child ended.
@@ -260,7 +262,9 @@ mod tests {
 
     fn written(events: &[Event]) -> Vec<u8> {
         let dir = tempfile::tempdir().expect("a directory");
-        let file = StateFile::open(dir.path()).expect("open");
+        let path = dir.path().join(STATE_FILE);
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(path).expect("open");
+        let file = StateFile::of(file, dir.path()).expect("a directory");
         for event in events {
             file.append(event).expect("append");
         }

@@ -5,7 +5,7 @@
 //! does not depend on every task of the part being owned by the future that is dropped.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -184,6 +184,16 @@ impl Disk for LifeDisk {
     fn create_dir(&self, directory: &Path, mode: u32) -> io::Result<()> {
         self.life.operate()?;
         self.disk.create_dir(directory, mode)
+    }
+
+    fn create_dirs(&self, directories: &[PathBuf], mode: u32) -> io::Result<()> {
+        self.life.operate()?;
+        self.disk.create_dirs(directories, mode)
+    }
+
+    fn sync_names(&self, directory: &Path) -> io::Result<()> {
+        self.life.operate()?;
+        self.disk.sync_names(directory)
     }
 }
 

@@ -44,11 +44,12 @@ pub trait Disk: Send + Sync {
     /// returns, all those names have reached the disk, also where an earlier call was cut off by a crash.
     fn create_dir(&self, directory: &Path, mode: u32) -> io::Result<()>;
 
-    /// Creates several directories, all in one parent that exists. It may cost one sync for all of them. After an error
-    /// some may be there.
-    fn create_dirs(&self, directories: &[PathBuf], mode: u32) -> io::Result<()> {
-        directories.iter().try_for_each(|directory| self.create_dir(directory, mode))
-    }
+    /// Creates several directories, all in one parent that exists. Their names reach the disk with
+    /// [`Disk::sync_names`] of the parent. After an error some may be there.
+    fn create_dirs(&self, directories: &[PathBuf], mode: u32) -> io::Result<()>;
+
+    /// Waits until every name made in the directory has reached the disk.
+    fn sync_names(&self, directory: &Path) -> io::Result<()>;
 }
 
 /// A file that grows at its end.
@@ -203,12 +204,14 @@ impl Disk for RealDisk {
                 Err(error) if !(error.kind() == ErrorKind::AlreadyExists && directory.is_dir()) => {
                     return Err(error);
                 }
-                // Who created one that is there may have crashed before its name was durable.
                 _ => fs::set_permissions(directory, Permissions::from_mode(mode))?,
             }
         }
-        // All of their names are in the one parent.
-        directories.first().map_or(Ok(()), |directory| sync_parent(directory))
+        Ok(())
+    }
+
+    fn sync_names(&self, directory: &Path) -> io::Result<()> {
+        File::open(directory)?.sync_all()
     }
 }
 
@@ -346,6 +349,7 @@ mod tests {
         RealDisk.create_dir(&a, 0o750).unwrap();
         RealDisk.write_atomic(&a.join("f"), b"x", 0o600).unwrap();
         RealDisk.create_dirs(&[a.clone(), b.clone()], 0o700).unwrap();
+        RealDisk.sync_names(directory.path()).unwrap();
         assert_eq!((mode_of(&a), mode_of(&b)), (0o700, 0o700));
         assert_eq!(RealDisk.read(&a.join("f"), 9).unwrap(), b"x");
         fs::write(directory.path().join("c"), "a file").unwrap();

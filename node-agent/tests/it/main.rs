@@ -4,6 +4,7 @@
 
 mod agent;
 mod disk;
+mod half_started;
 mod kills;
 mod leases;
 mod logs;

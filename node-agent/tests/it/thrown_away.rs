@@ -75,6 +75,10 @@ impl Disk for Refusing {
     fn create_dirs(&self, directories: &[PathBuf], mode: u32) -> io::Result<()> {
         RealDisk.create_dirs(directories, mode)
     }
+
+    fn sync_names(&self, directory: &Path) -> io::Result<()> {
+        RealDisk.sync_names(directory)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,19 +4,33 @@
 mod leases;
 mod outlives;
 mod output;
+mod starter;
 mod starts;
 mod tree;
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use drover_spawn::keeper_process::{self, End};
 use drover_spawn::segments::{Item, Reader, Stream};
-use drover_spawn::{Exited, Keeper, Outcome, RunSpec, RunState, Started, Tree, keeper_process, state};
+use drover_spawn::{Exited, Keeper, Outcome, RunSpec, RunState, SpawnError, Started, Starter, Tree, state};
 use rustix::event::{PollFd, PollFlags, poll};
 use tempfile::TempDir;
 
+/// What starts the keepers of most tests.
+pub(crate) fn starter() -> &'static Starter {
+    static STARTER: LazyLock<Starter> = LazyLock::new(|| Starter::new(keeper_program().to_owned()));
+    &STARTER
+}
+
 pub(crate) fn keeper_program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_drover-keeper"))
+}
+
+/// Starts a run in a directory.
+pub(crate) fn spawn(run_dir: &Path, spec: &RunSpec) -> Result<Keeper, SpawnError> {
+    starter().ready(run_dir, spec)?.go()
 }
 
 /// A run of its own, in a directory of its own.
@@ -44,14 +58,14 @@ impl Run {
     }
 
     pub(crate) fn start(&self) -> Keeper {
-        keeper_process::spawn(keeper_program(), self.path(), &self.spec).expect("a keeper")
+        spawn(self.path(), &self.spec).expect("a keeper")
     }
 
     /// Runs to the end.
     pub(crate) fn finish(&self) -> RunState {
         let mut keeper = self.start();
         wait_for(&keeper.exit_fd().expect("a pidfd"));
-        assert!(keeper.reap().expect("reap"), "readable, and still there");
+        assert_eq!(keeper.reap().expect("reap"), Some(End::Own), "readable, and still there");
         state::read(self.path()).expect("state")
     }
 

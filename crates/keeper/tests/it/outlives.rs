@@ -12,7 +12,7 @@ fn an_agent_to_be_killed() {
     let Some(dir) = std::env::var_os(RUN_DIR) else { return };
     let mut spec = Run::shell("trap 'exit 9' USR1; echo up; while :; do sleep 0.01; done").spec.clone();
     spec.run_uid = format!("outlives-{}", std::process::id());
-    let keeper = keeper_process::spawn(keeper_program(), Path::new(&dir), &spec).expect("a keeper");
+    let keeper = super::spawn(Path::new(&dir), &spec).expect("a keeper");
     wait_for(&keeper.exit_fd().expect("a pidfd"));
 }
 
@@ -32,7 +32,7 @@ fn a_kill_of_the_agent_loses_no_child_no_output_and_no_code() {
     let found = keeper_process::find(run.path()).expect("find");
     assert!(found.alive);
     let started = found.state.started().expect("started").clone();
-    let exit = found.exit.expect("a pidfd of the keeper");
+    let exit = keeper_process::watch(&found.state).expect("watch").expect("a pidfd of the keeper");
     assert!(started.signal_main(Signal::USR1).expect("signal"));
     wait_for(&exit);
     let found = keeper_process::find(run.path()).expect("find");
@@ -71,9 +71,9 @@ fn a_list_of_runs_tells_the_living_from_the_dead() {
     let (over, live, _empty) = (dir("a-over"), dir("b-live"), dir("c-empty"));
     std::fs::write(dir("d-newer").join(state::STATE_FILE), "drover-run 9 a3a6bf43 {}\n").expect("write");
     let (short, long) = (Run::of(&["true"]), Run::of(&["sleep", "600"]));
-    let first = keeper_process::spawn(keeper_program(), &over, &short.spec).expect("a keeper");
+    let first = super::spawn(&over, &short.spec).expect("a keeper");
     wait_for(&first.exit_fd().expect("a pidfd"));
-    let second = keeper_process::spawn(keeper_program(), &live, &long.spec).expect("a keeper");
+    let second = super::spawn(&live, &long.spec).expect("a keeper");
     wait_for(&second.started_fd());
     let list = keeper_process::list(runs.path()).expect("list");
     let found: Vec<_> = list.iter().flat_map(|(_, found)| found).collect();

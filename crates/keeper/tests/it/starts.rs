@@ -1,7 +1,6 @@
 //! What the child is started with, and what is refused.
 
 use super::*;
-use drover_spawn::SpawnError;
 
 fn reason(run: &Run) -> String {
     match run.finish() {
@@ -110,21 +109,11 @@ fn input_that_nobody_reads_stops_nothing() {
 fn a_run_is_not_started_twice() {
     let run = Run::of(&["sleep", "600"]);
     let keeper = run.start();
-    let second = keeper_process::spawn(keeper_program(), run.path(), &run.spec);
+    let second = spawn(run.path(), &run.spec);
     assert!(matches!(second, Err(SpawnError::KeeperAlive)), "{second:?}");
     let started = run.started(&keeper);
     assert!(started.signal_main(drover_spawn::Signal::KILL).expect("signal"));
     wait_for(&keeper.exit_fd().expect("a pidfd"));
-    let third = keeper_process::spawn(keeper_program(), run.path(), &run.spec);
+    let third = spawn(run.path(), &run.spec);
     assert!(matches!(third, Err(SpawnError::AlreadyRan(_))), "{third:?}");
-}
-
-#[test]
-fn a_keeper_that_died_before_the_child_leaves_the_run_to_be_started() {
-    let run = Run::of(&["true"]);
-    let nothing = keeper_process::spawn(Path::new("/bin/false"), run.path(), &run.spec).expect("a process");
-    wait_for(&nothing.exit_fd().expect("a pidfd"));
-    let found = keeper_process::find(run.path()).expect("find");
-    assert!(!found.alive && found.state == RunState::Nothing, "{found:?}");
-    assert_eq!(run.exited().outcome, Outcome::Code(0));
 }

@@ -27,7 +27,7 @@ fn after_a_kill_of_the_keeper_ending_the_tree_leaves_nothing() {
     let daemon: i32 = run.wait_for_line().trim().parse().expect("a number");
     assert!(started.keeper.signal(Signal::KILL).expect("kill"));
     wait_for(&keeper.exit_fd().expect("a pidfd"));
-    assert!(keeper.reap().expect("reap"));
+    assert_eq!(keeper.reap().expect("reap"), Some(End::Killed));
     let found = keeper_process::find(run.path()).expect("find");
     assert!(!found.alive && found.state == RunState::Started(started.clone()), "{found:?}");
     let tree = Tree::of_run(&run.spec.run_uid, &found.state);
@@ -72,8 +72,10 @@ fn a_daemon_without_a_mark_is_found_by_its_cgroup() {
 
 #[test]
 fn the_whole_tree_gets_a_signal_while_the_keeper_lives() {
+    // The first one stays until it has the signal and the second one is gone: its end would have the second one killed.
     let run = Run::shell(
-        "trap 'exit 3' USR1; sh -c 'trap \"echo got; exit\" USR1; echo ready; while :; do sleep 0.01; done' & while :; do wait; done",
+        "trap got=1 USR1; sh -c 'trap \"echo got; exit\" USR1; echo ready; while :; do sleep 0.01; done' & \
+         until [ \"$got\" ] && ! kill -0 $! 2>/dev/null; do wait; done; exit 3",
     );
     let keeper = run.start();
     let started = run.started(&keeper);
@@ -88,6 +90,7 @@ fn the_whole_tree_gets_a_signal_while_the_keeper_lives() {
     wait_for(&keeper.exit_fd().expect("a pidfd"));
     let RunState::Exited(_, exited) = state::read(run.path()).expect("state") else { panic!("no end") };
     assert_eq!(exited.outcome, Outcome::Code(3));
+    assert_eq!(run.text(), "ready\ngot\n");
 }
 
 #[test]

@@ -235,6 +235,21 @@ impl Disk for SimDisk {
         }
         Ok(())
     }
+
+    fn create_dirs(&self, directories: &[PathBuf], _mode: u32) -> io::Result<()> {
+        for directory in directories {
+            let made = self.state().mkdir(directory);
+            match made {
+                Err(error) if error.get_ref().is_some() || !self.is_dir(directory)? => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn sync_names(&self, directory: &Path) -> io::Result<()> {
+        self.state().sync_parent(&directory.join("any"))
+    }
 }
 
 fn temporary_of(path: &Path, name: &std::ffi::OsStr) -> PathBuf {

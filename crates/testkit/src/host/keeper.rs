@@ -9,7 +9,7 @@ use drover_spawn::segments::{Record, Stream};
 use drover_spawn::state::{Event as Line, FailedToStart, STATE_FILE};
 use drover_spawn::{Clocks, Exited, Leash, Outcome, ProcessId, Started};
 use drover_world::Clock;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -39,10 +39,11 @@ pub(super) struct Keeping {
     pub(super) signals: mpsc::UnboundedReceiver<Signal>,
 }
 
-/// Holds one run. Dropped where the keeper is killed.
-pub(super) async fn keep(mut keeping: Keeping) {
-    sleep(keeping.behaviour.starts_in).await;
-    if keeping.begin() {
+/// Holds one run, once it is wanted. Dropped where the keeper is killed.
+pub(super) async fn keep(mut keeping: Keeping, told: oneshot::Receiver<()>) {
+    // Getting ready and being told overlap.
+    let (told, ()) = tokio::join!(told, sleep(keeping.behaviour.starts_in));
+    if told.is_ok() && keeping.begin() {
         keeping.started.cancel();
         let outcome = keeping.live().await;
         keeping.end(outcome).await;

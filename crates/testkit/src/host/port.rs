@@ -3,12 +3,13 @@
 use std::io;
 use std::path::Path;
 
-use drover_node_agent::{Host, Look, Output, Watch};
+use drover_node_agent::{Host, Look, Output, Ready, Watch};
 use drover_spawn::process::Signal;
 use drover_spawn::segments::{Item, Record};
 use drover_spawn::{RunSpec, RunState, SpawnError, Started};
 
 use super::SimHost;
+use super::processes::SimReady;
 use crate::life::Life;
 
 /// A host through one life.
@@ -20,10 +21,24 @@ pub struct Port {
     pub life: Life,
 }
 
-impl Host for Port {
-    fn start(&self, run_dir: &Path, spec: RunSpec) -> Result<Vec<Watch>, SpawnError> {
+/// A keeper that waits for this life's agent.
+struct PortReady {
+    keeper: SimReady,
+    life: Life,
+}
+
+impl Ready for PortReady {
+    fn go(self: Box<Self>) -> Result<Vec<Watch>, SpawnError> {
         self.life.operate().map_err(|error| SpawnError::Io("the agent", error))?;
-        self.host.start(run_dir, spec)
+        Ok(self.keeper.go())
+    }
+}
+
+impl Host for Port {
+    fn ready(&self, run_dir: &Path, spec: RunSpec) -> Result<Box<dyn Ready>, SpawnError> {
+        self.life.operate().map_err(|error| SpawnError::Io("the agent", error))?;
+        let keeper = self.host.ready(run_dir, spec)?;
+        Ok(Box::new(PortReady { keeper, life: self.life.clone() }))
     }
 
     fn user_variables(&self, _: Option<&str>) -> io::Result<Vec<(&'static str, String)>> {

@@ -10,7 +10,7 @@ use drover_spawn::segments::Record;
 use drover_spawn::state::{self, STATE_FILE};
 use drover_spawn::{Outcome, ProcessId, RunSpec, RunState, SpawnError, Started};
 use drover_world::{Clock, Disk};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +41,32 @@ pub(super) struct Inner {
     /// Processes that live, by the uid of their run, also those whose keeper is gone.
     pub(super) children: BTreeMap<String, (ProcessId, Process)>,
     pub(super) output: BTreeMap<PathBuf, Vec<Record>>,
+}
+
+/// A keeper that waits for the word to go on. Dropped, with its agent or by it, it ends.
+pub(super) struct SimReady {
+    go: oneshot::Sender<()>,
+    started: CancellationToken,
+    ended: CancellationToken,
+}
+
+impl SimReady {
+    pub(super) fn go(self) -> Vec<Watch> {
+        let Self { go, started, ended } = self;
+        // Nobody hears it where the keeper was killed meanwhile; its watches say so.
+        let _ = go.send(());
+        let either = ended.clone();
+        vec![
+            Box::pin(async move {
+                tokio::select! {
+                    biased;
+                    () = started.cancelled() => {}
+                    () = either.cancelled() => {}
+                }
+            }),
+            Box::pin(async move { ended.cancelled().await }),
+        ]
+    }
 }
 
 /// A simulated host. Cheap to clone.
@@ -116,7 +142,7 @@ impl SimHost {
         true
     }
 
-    pub(super) fn start(&self, run_dir: &Path, spec: RunSpec) -> Result<Vec<Watch>, SpawnError> {
+    pub(super) fn ready(&self, run_dir: &Path, spec: RunSpec) -> Result<SimReady, SpawnError> {
         if self.lock().keepers.contains_key(run_dir) {
             return Err(SpawnError::KeeperAlive);
         }
@@ -140,21 +166,12 @@ impl SimHost {
             started: started.clone(),
             signals: received,
         };
+        let (go, told) = oneshot::channel();
         let run_uid = spec.run_uid;
-        let task = tokio::spawn(keeper::keep(keeping));
+        let task = tokio::spawn(keeper::keep(keeping, told));
         let keeper = Keeper { run_uid, id: keeper_id, ended: ended.clone(), signals, task };
         self.lock().keepers.insert(run_dir.to_owned(), keeper);
-        let either = ended.clone();
-        Ok(vec![
-            Box::pin(async move {
-                tokio::select! {
-                    biased;
-                    () = started.cancelled() => {}
-                    () = either.cancelled() => {}
-                }
-            }),
-            Box::pin(async move { ended.cancelled().await }),
-        ])
+        Ok(SimReady { go, started, ended })
     }
 
     pub(super) fn look(&self, run_dir: &Path) -> std::io::Result<Look> {
