@@ -77,6 +77,9 @@ struct Continue {
     /// None to go on with how things are then.
     revision: Option<u64>,
     after: String,
+    /// How many objects there are behind `after`; absent where selectors decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remaining: Option<u64>,
 }
 
 impl Continue {
@@ -91,7 +94,8 @@ pub(crate) struct Snapshot {
     pub(crate) items: Vec<Arc<Object>>,
     pub(crate) revision: u64,
     more: bool,
-    remaining: u64,
+    /// How many there are under the scope's prefix at that revision, selected or not, on every page of the list.
+    total: u64,
 }
 
 impl Objects {
@@ -107,7 +111,7 @@ impl Objects {
         let read = if scope.filter.is_empty() { limit } else { 0 };
         let options = ListOptions { revision, limit: read, start_after: after.map(Bytes::from) };
         let page = self.cache.list(scope.prefix.as_bytes(), &options)?;
-        let (revision, mut more, remaining) = (page.revision, page.more, page.remaining);
+        let (revision, mut more, total) = (page.revision, page.more, page.total);
         let mut items = page.items;
         if !scope.filter.is_empty() {
             let keep = if limit == 0 { usize::MAX } else { limit.saturating_add(1) };
@@ -119,14 +123,16 @@ impl Objects {
             }
         }
         let fit = if limit == 0 { items.len() } else { fitting(&items) };
-        let left = (items.len() - fit) as u64;
+        more |= items.len() > fit;
         items.truncate(fit);
-        Ok(Snapshot { items, revision, more: more || left > 0, remaining: remaining + left })
+        Ok(Snapshot { items, revision, more, total })
     }
 
     /// The refusal of a `continue` that is too old, with one that goes on from there as things are now.
     fn expired(&self, after: String) -> ApiError {
-        ApiError::expired_continue(Continue { epoch: self.epoch.clone(), revision: None, after }.encode())
+        ApiError::expired_continue(
+            Continue { epoch: self.epoch.clone(), revision: None, after, remaining: None }.encode(),
+        )
     }
 
     /// GET of a collection.
@@ -139,7 +145,7 @@ impl Objects {
         params.check_list()?;
         let epoch = &self.epoch;
         let limit = params.limit.unwrap_or(0);
-        let (revision, after) = match &params.continue_token {
+        let (revision, after, left) = match &params.continue_token {
             Some(token) => {
                 let token: Continue = BASE64_URL_SAFE_NO_PAD
                     .decode(token)
@@ -152,16 +158,19 @@ impl Objects {
                 if !token.after.starts_with(&scope.prefix) {
                     return Err(ApiError::bad_request("continue key is not valid for this list"));
                 }
-                (token.revision, Some(token.after))
+                (token.revision, Some(token.after), Some(token.remaining))
             }
-            None => (exact_revision(params, self.cache.revision())?, None),
+            None => (exact_revision(params, self.cache.revision())?, None, None),
         };
         let page = self.snapshot(scope, revision, after.clone(), limit).map_err(|error| match error {
             StoreError::Compacted { .. } if after.is_some() => self.expired(after.unwrap_or_default()),
             StoreError::Compacted { compacted } => ApiError::expired(revision.unwrap_or(0), compacted),
             other => store_error(other),
         })?;
-        Ok(encode(scope, page, epoch, presenter))
+        // Of how many this page is taken: of all on the first one, of what the one before has left on any other.
+        let of = left.unwrap_or_else(|| scope.filter.is_empty().then_some(page.total));
+        let remaining = of.map(|of| of.saturating_sub(page.items.len() as u64));
+        Ok(encode(page, remaining, epoch, presenter))
     }
 }
 
@@ -189,14 +198,14 @@ fn fitting(items: &[Arc<Object>]) -> usize {
     items.iter().take_while(within).count().max(items.len().min(1))
 }
 
-fn encode(scope: &Scope, page: Snapshot, epoch: &str, presenter: Presenter) -> Body {
+fn encode(page: Snapshot, remaining: Option<u64>, epoch: &str, presenter: Presenter) -> Body {
     let mut metadata = json!({"resourceVersion": page.revision.to_string()});
     if let (true, Some(last)) = (page.more, page.items.last()) {
         let after = String::from_utf8_lossy(&last.key).into_owned();
-        let token = Continue { epoch: epoch.to_owned(), revision: Some(page.revision), after };
+        let token = Continue { epoch: epoch.to_owned(), revision: Some(page.revision), after, remaining };
         metadata["continue"] = token.encode().into();
-        if scope.filter.is_empty() {
-            metadata["remainingItemCount"] = page.remaining.into();
+        if let Some(remaining) = remaining {
+            metadata["remainingItemCount"] = remaining.into();
         }
     }
     let head = presenter.list_head(&metadata);

@@ -283,20 +283,27 @@ async fn only_a_known_token_opens_anything() {
 #[tokio::test]
 async fn pages_are_one_snapshot() {
     let f = Fixture::new().await;
-    for name in ["a", "b", "c"] {
+    for name in ["a", "b", "c", "d", "e"] {
         f.call(Method::POST, TIMERS, timer(name)).await;
     }
-    let (_, first) = f.call(Method::GET, &format!("{TIMERS}?limit=2"), Value::Null).await;
-    assert_eq!(
-        (first["items"].as_array().unwrap().len(), &first["metadata"]["remainingItemCount"]),
-        (2, &json!(1))
-    );
-    f.call(Method::DELETE, &format!("{TIMERS}/c"), Value::Null).await;
-    let next = first["metadata"]["continue"].as_str().unwrap();
-    let (_, second) = f.call(Method::GET, &format!("{TIMERS}?limit=2&continue={next}"), Value::Null).await;
-    assert_eq!(second["items"][0]["metadata"]["name"], "c");
-    assert_eq!(revision(&second), revision(&first));
-    assert_eq!(second["metadata"].get("continue"), None);
+    let all = format!("{TIMERS}?limit=2");
+    let (_, first) = f.call(Method::GET, &all, Value::Null).await;
+    let (mut page, mut names) = (first.clone(), Vec::new());
+    for left in [Some(3), Some(1), None] {
+        assert_eq!(revision(&page), revision(&first));
+        assert_eq!(page["metadata"].get("remainingItemCount").and_then(Value::as_u64), left);
+        let items = page["items"].as_array().unwrap();
+        names.extend(items.iter().map(|item| item["metadata"]["name"].as_str().unwrap().to_owned()));
+        for gone in ["a", "c", "d"] {
+            f.call(Method::DELETE, &format!("{TIMERS}/{gone}"), Value::Null).await;
+        }
+        if left.is_some() {
+            let next = page["metadata"]["continue"].as_str().unwrap();
+            page = f.call(Method::GET, &format!("{all}&continue={next}"), Value::Null).await.1;
+        }
+    }
+    assert_eq!(names, ["a", "b", "c", "d", "e"]);
+    assert_eq!(page["metadata"].get("continue"), None);
 }
 
 const TASKS: &str = "/apis/drover.dev/v1/namespaces/default/tasks";

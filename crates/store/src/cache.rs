@@ -4,7 +4,6 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    ops::Bound,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic::Ordering::Relaxed},
 };
 
@@ -14,7 +13,12 @@ use tokio::sync::watch;
 
 use crate::{
     CacheMetrics, ChangeKind, Commit, Event, EventKind, KeyValue, ListOptions, Object, Observer, Result,
-    Store, StoreError, metrics::count, queue::Queue, ring::Ring, writer::value_of,
+    Store, StoreError,
+    live::{self, Live},
+    metrics::count,
+    queue::Queue,
+    ring::Ring,
+    writer::value_of,
 };
 
 /// What is served of one object at one revision.
@@ -66,8 +70,8 @@ pub struct CachePage {
     pub revision: u64,
     /// Whether there are objects after the last one.
     pub more: bool,
-    /// How many there are after the last one.
-    pub remaining: u64,
+    /// How many objects there are under the prefix, those before and on this page included.
+    pub total: u64,
 }
 
 /// The watch cache.
@@ -82,7 +86,7 @@ pub struct Cache {
 pub(crate) struct Inner {
     pub(crate) revision: u64,
     pub(crate) closed: bool,
-    objects: BTreeMap<Bytes, Arc<Object>>,
+    pub(crate) objects: Live,
     pub(crate) ring: Ring,
     pub(crate) watchers: BTreeMap<u64, (Bytes, Arc<Queue<Event>>)>,
     pub(crate) next: u64,
@@ -94,7 +98,7 @@ impl Cache {
         let inner = Inner {
             revision: 0,
             closed: false,
-            objects: BTreeMap::new(),
+            objects: Live::default(),
             ring: Ring::new(options.ring_events, options.ring_bytes),
             watchers: BTreeMap::new(),
             next: 0,
@@ -152,7 +156,7 @@ impl Cache {
     /// Every live object under a prefix, and the revision this is of.
     pub fn snapshot(&self, prefix: &[u8]) -> (u64, Vec<Arc<Object>>) {
         let inner = self.read();
-        (inner.revision, inner.under(prefix, None).cloned().collect())
+        (inner.revision, inner.objects.under(prefix, None).cloned().collect())
     }
 
     /// A list; at an older revision as long as the ring still reaches it, `Compacted` otherwise.
@@ -162,14 +166,12 @@ impl Cache {
         inner.reaches(revision)?;
         let limit = if options.limit == 0 { usize::MAX } else { options.limit };
         let after = options.start_after.as_deref();
-        let mut all: Box<dyn Iterator<Item = &Arc<Object>>> = if revision == inner.revision {
-            Box::new(inner.under(prefix, after))
-        } else {
-            Box::new(inner.under_at(prefix, after, revision).into_values())
-        };
+        let past = live::past(prefix, inner.ring.after(revision).rev());
+        let total = inner.objects.count_at(prefix, &past);
+        let mut all = inner.objects.under_at(prefix, after, &past);
         let items: Vec<_> = all.by_ref().take(limit).cloned().collect();
-        let remaining = all.count() as u64;
-        Ok(CachePage { items, revision, more: remaining > 0, remaining })
+        let more = all.next().is_some();
+        Ok(CachePage { items, revision, more, total })
     }
 
     /// The object for what the store itself returned: the cache's own when it has that revision.
@@ -208,43 +210,6 @@ impl Inner {
         }
         Ok(())
     }
-
-    pub(crate) fn under<'a>(
-        &'a self,
-        prefix: &'a [u8],
-        after: Option<&[u8]>,
-    ) -> impl Iterator<Item = &'a Arc<Object>> {
-        let start = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
-        };
-        self.objects
-            .range::<[u8], _>((start, Bound::Unbounded))
-            .map(|(_, object)| object)
-            .take_while(move |object| object.key.starts_with(prefix))
-    }
-
-    /// The objects of an earlier revision: those of now, with the events since taken back.
-    fn under_at<'a>(
-        &'a self,
-        prefix: &'a [u8],
-        after: Option<&'a [u8]>,
-        revision: u64,
-    ) -> BTreeMap<&'a Bytes, &'a Arc<Object>> {
-        let mut objects: BTreeMap<_, _> =
-            self.under(prefix, after).map(|object| (&object.key, object)).collect();
-        for event in self.ring.after(revision).rev() {
-            let key = &event.object.key;
-            if !key.starts_with(prefix) || after.is_some_and(|after| &key[..] <= after) {
-                continue;
-            }
-            match &event.previous {
-                Some(previous) => objects.insert(&previous.key, previous),
-                None => objects.remove(key),
-            };
-        }
-        objects
-    }
 }
 
 impl Observer for Cache {
@@ -258,7 +223,7 @@ impl Observer for Cache {
 
     fn reset(&self, items: Vec<KeyValue>, revision: u64) {
         let mut inner = self.write();
-        inner.objects = items.iter().map(|found| (found.key.clone(), self.make(found))).collect();
+        inner.objects = Live::of(items.iter().map(|found| self.make(found)));
         inner.ring.restart(revision);
         inner.revision = revision;
         let bytes: usize = inner.objects.values().map(|object| object.bytes.len()).sum();
@@ -296,7 +261,7 @@ impl Observer for Cache {
                 inner.objects.remove(&object.key)
             } else {
                 self.metrics.object_bytes.fetch_add(object.bytes.len() as u64, Relaxed);
-                inner.objects.insert(object.key.clone(), object.clone())
+                inner.objects.insert(object.clone())
             };
             if let Some(previous) = &previous {
                 self.metrics.object_bytes.fetch_sub(previous.bytes.len() as u64, Relaxed);

@@ -19,6 +19,7 @@ mod engine;
 mod error;
 mod file;
 mod inline;
+mod live;
 mod lock;
 mod log;
 mod metrics;

@@ -96,7 +96,7 @@ impl Cache {
         capacity: usize,
     ) -> Result<(u64, Vec<Arc<Object>>, Watcher)> {
         let mut inner = self.write();
-        let (revision, items) = (inner.revision, inner.under(prefix, None).cloned().collect());
+        let (revision, items) = (inner.revision, inner.objects.under(prefix, None).cloned().collect());
         let mut watcher = self.behind(prefix, revision, capacity);
         self.catch_up(&mut inner, &mut watcher)?;
         Ok((revision, items, watcher))

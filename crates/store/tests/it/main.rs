@@ -9,6 +9,7 @@ mod full;
 mod lagging;
 mod log;
 mod model;
+mod pages;
 mod slow;
 mod store;
 mod watches;
