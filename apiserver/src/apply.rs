@@ -53,7 +53,7 @@ impl Objects {
     }
 }
 
-fn refusal(at: Place<'_>, error: ApplyError) -> ApiError {
+pub(crate) fn refusal(at: Place<'_>, error: ApplyError) -> ApiError {
     let text = error.to_string();
     match error {
         ApplyError::NoManager => ApiError::new(422, "Invalid", text),

@@ -60,7 +60,8 @@ impl Objects {
         params.booking.refuse_force()?;
         let any = Wanted { part, uid: None, revision: None };
         self.update(at, &any, params, |old| {
-            let mut next = patch.apply(at, &old.object, &body.value)?;
+            let changed = patch.apply(at, &params.face.view(&old.object), &body.value)?;
+            let (mut next, _) = params.face.stored(changed, params.field_validation)?;
             prepare::address(at.kind, at.namespace, Some(at.name), &mut next)?;
             // What a patch sets or tests is the version that it is meant for.
             Wanted::of(at, part, &next)?.check(at, old)?;

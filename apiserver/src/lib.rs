@@ -5,7 +5,7 @@
 //! transaction. It stores what is wanted and decides nothing: ownership cascades, placement and readiness are the
 //! reconciler's.
 //!
-//! Absent: RBAC; pods and their subresources; `/scale`; kinds that users define; `events.k8s.io`; compressed answers; certificates of the operator's own.
+//! Absent: RBAC; pods and their subresources; kinds that users define; certificates of the operator's own.
 
 mod admission;
 mod answer;
@@ -14,12 +14,14 @@ pub mod backup;
 mod backup_route;
 mod body;
 mod change;
+mod compress;
 mod content;
 mod create;
 mod credentials;
 mod delete;
 mod discovery;
 mod error;
+mod events;
 mod fields;
 mod history;
 mod identity;
@@ -44,6 +46,7 @@ mod protobuf;
 mod query;
 mod reviews;
 mod routes;
+mod scale;
 mod server;
 mod sessions;
 mod started;

@@ -138,6 +138,7 @@ impl Booking {
 fn endpoint(kind: Kind, part: Part) -> Endpoint<'static> {
     match part {
         Part::Status => Endpoint::Status,
+        Part::Scale => Endpoint::Other("scale"),
         Part::Main if kind.names().has_status => Endpoint::Main,
         Part::Main => Endpoint::Whole,
     }

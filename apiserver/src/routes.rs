@@ -12,6 +12,7 @@ use crate::body::read_body;
 use crate::content::decode_body;
 use crate::credentials::bearer;
 use crate::error::ApiError;
+use crate::events::Face;
 use crate::identity::Role;
 use crate::objects::Place;
 use crate::ownership::Author;
@@ -21,7 +22,7 @@ use crate::reviews::{self, Review};
 use crate::server::Server;
 use crate::target::Target;
 use crate::verbs::{self, answer_written};
-use crate::{backup_route, discovery, invoke, negotiate, new_token, openapi, sessions};
+use crate::{backup_route, compress, discovery, invoke, negotiate, new_token, openapi, scale, sessions};
 
 /// Answers one request.
 pub(crate) async fn handle(server: Server, request: Request) -> Response {
@@ -29,12 +30,13 @@ pub(crate) async fn handle(server: Server, request: Request) -> Response {
     let method = parts.method.clone();
     let path = parts.uri.path().to_owned();
     let resource = Target::parse(&path).map_or("none", |target| target.kind.names().plural);
+    let gzip = compress::is_taken(&parts.headers);
     let response = match route(&server, &mut parts, body, &path).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     };
     server.metrics().answered(resource, &method, response.status().as_u16());
-    response
+    compress::answer(response, gzip)
 }
 
 async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Result<Response, ApiError> {
@@ -110,6 +112,7 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
     let mut params = Params::parse(&parts.uri)?;
     let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     params.booking.author = Author::new(&role, agent);
+    params.face = Face::of(path);
     match (target.name, target.sub) {
         (None, _) => verbs::collection(server, (parts, body), &target, &params, form).await,
         (Some(name), Some("run")) if target.kind == Kind::Task => {
@@ -119,15 +122,20 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
             let bytes = read_body(&parts.headers, body).await?;
             let call = invoke::Call::decode(decode_body(&parts.headers, &bytes)?)?;
             let at = Place { kind: Kind::Task, namespace: target.namespace, name };
-            Ok(answer_written(&server.objects().call_task(at, call, params.dry_run).await?))
+            let written = server.objects().call_task(at, call, params.dry_run).await?;
+            Ok(answer_written(&written, Face::Stored))
         }
         (Some(name), sub) => {
+            let at = Place { kind: target.kind, namespace: target.namespace, name };
             let part = match sub {
                 None => Part::Main,
+                Some("scale") => {
+                    let Some(counts) = scale::of(target.kind) else { return Ok(unknown_path()) };
+                    return scale::answer(server, (parts, body), (at, counts), &params, form).await;
+                }
                 Some("status") if target.kind.names().has_status => Part::Status,
                 Some(_) => return Ok(unknown_path()),
             };
-            let at = Place { kind: target.kind, namespace: target.namespace, name };
             verbs::object(server, (parts, body), (at, part), &params, form).await
         }
     }

@@ -69,6 +69,7 @@ pub(super) fn of(api_version: &str, kind: &str) -> Option<&'static Message> {
         ("v1", "Secret") => secret(),
         ("v1", "ConfigMap") => config_map(),
         ("v1", "Event") => event(),
+        ("events.k8s.io/v1", "Event") => newer_event(),
         // Each group has it under its own name.
         (_, "DeleteOptions") => delete_options(),
         ("coordination.k8s.io/v1", "Lease") => lease(),
@@ -173,9 +174,32 @@ messages! {
         8 "count" Integer;
         9 "type" Text;
         10 "eventTime" MICRO_TIME;
+        11 "series" Type::Message(event_series);
         12 "action" Text;
+        13 "related" Type::Message(object_reference);
         14 "reportingComponent" Text;
         15 "reportingInstance" Text;
+    }
+    newer_event "Event" {
+        1 "metadata" Type::Message(object_meta);
+        2 "eventTime" MICRO_TIME;
+        3 "series" Type::Message(event_series);
+        4 "reportingController" Text;
+        5 "reportingInstance" Text;
+        6 "action" Text;
+        7 "reason" Text;
+        8 "regarding" Type::Message(object_reference);
+        9 "related" Type::Message(object_reference);
+        10 "note" Text;
+        11 "type" Text;
+        12 "deprecatedSource" Type::Message(event_source);
+        13 "deprecatedFirstTimestamp" TIME;
+        14 "deprecatedLastTimestamp" TIME;
+        15 "deprecatedCount" Integer;
+    }
+    event_series "EventSeries" {
+        1 "count" Integer;
+        2 "lastObservedTime" MICRO_TIME;
     }
     event_source "EventSource" {
         1 "component" Text;

@@ -2,11 +2,14 @@
 
 mod agents;
 mod cluster;
+mod compressed;
+mod events;
 mod joining;
 mod laws;
 mod limits;
 mod reading;
 mod reporting;
+mod scale;
 mod steering;
 mod streams;
 mod verbs;

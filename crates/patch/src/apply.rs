@@ -104,7 +104,9 @@ pub fn apply_settled(
 ) -> Result<Outcome, ApplyError> {
     refuse(live, &config, request)?;
     let attempt = Attempt::new(live, &config, request, settle)?;
-    let bridged = request.manager == kubectl::MANAGER && request.endpoint != Endpoint::Status;
+    // What is applied to a part is not what the annotation says.
+    let whole = matches!(request.endpoint, Endpoint::Whole | Endpoint::Main);
+    let bridged = whole && request.manager == kubectl::MANAGER;
     let (object, managers) = match attempt.run(request, request.force) {
         Err(conflicts) if bridged => {
             let allowed = kubectl::own_conflicts(attempt.live.as_ref(), request, settle);

@@ -3,6 +3,8 @@
 //! Driven are the ones that lie beside the `kubectl` of the PATH as `kubectl.1.NN`, that one itself if there are none, and
 //! Debian's, which `cargo xtask needs` unpacks.
 
+mod events;
 mod found;
 mod reading;
+mod scaling;
 mod writing;
