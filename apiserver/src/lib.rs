@@ -42,6 +42,7 @@ mod patience;
 mod pki;
 mod prepare;
 mod presenter;
+mod preview;
 mod protobuf;
 mod query;
 mod reviews;
@@ -58,7 +59,10 @@ mod wanted;
 mod watch;
 
 pub use body::MAX_BODY;
+/// The field manager of `drover apply`: what it updated before it applied on the server counts as applied by it.
+pub use drover_patch::DROVER as APPLIER;
 pub use error::ApiError;
 pub use identity::AdminError;
 pub use pki::PkiError;
+pub use preview::Preview;
 pub use server::{Server, ServerOptions, StartError};

@@ -7,8 +7,7 @@
 use axum::body::Body;
 use axum::response::Response;
 use drover_columns::{ages, fields};
-use drover_patch::apply::apply_settled;
-use drover_types::{FieldError, Kind, admit};
+use drover_types::{FieldError, Kind};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -260,14 +259,11 @@ async fn applied(
     if let Some(given) = scale.pointer("/metadata/managedFields") {
         config["metadata"]["managedFields"] = given.clone();
     }
-    let config = counts.scaled(&config, replicas);
     let wanted = Wanted::of(at, Part::Scale, &scale)?;
+    let config = Decoded { value: counts.scaled(&config, replicas), duplicates };
     let next = |old: &Stored| {
-        let request = params.booking.apply(at.kind, Part::Scale, objects.world.clock.now());
-        let settle = |object: &Value| admit::admit(at.kind, object.clone(), None).ok().map(|it| it.value);
-        let outcome = apply_settled(Some(&old.object), config.clone(), &request, &settle);
-        let outcome = outcome.map_err(|error| apply::refusal(at, error))?;
-        Ok(Next { body: outcome.into_object(), duplicates: duplicates.clone(), settled: true })
+        let now = objects.world.clock.now();
+        apply::applied((at, Part::Scale), Some(&old.object), &config, &params.booking, now)
     };
     Ok((objects.update(at, &wanted, params, next).await?, unknown))
 }

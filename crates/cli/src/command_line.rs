@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use access::{Completion, CreateToken, Kubeconfig, Token, TokenFor, Version};
 pub(crate) use backups::{Backup, Restore};
 pub(crate) use changes::{Apply, Cascade, Delete, DryRun, Lint};
-pub(crate) use format::{Format, NameOrJson, Output};
+pub(crate) use format::{Format, NameOrData, Output};
 pub(crate) use objects::{Describe, Events, Explain, Get, Wait};
 pub(crate) use roles::{Agent, Dev, Server};
 pub(crate) use runs::{Logs, RunTask, Trigger};
@@ -113,9 +113,9 @@ impl CommandLine {
             Verb::Version(args) => args.output == Output::Json,
             Verb::Get(args) => args.output == Format::Json,
             Verb::Events(args) => args.output == Format::Json,
-            Verb::Apply(args) => args.output == Some(NameOrJson::Json),
+            Verb::Apply(args) => args.output == Some(NameOrData::Json),
             Verb::Trigger(args) => args.output == Output::Json,
-            Verb::Run(args) => args.output == Some(NameOrJson::Json),
+            Verb::Run(args) => args.output == Some(NameOrData::Json),
             Verb::Token(Token::Create(CreateToken::Node(args))) => args.token.output == Output::Json,
             Verb::Token(Token::Create(CreateToken::User(args))) => args.token.output == Output::Json,
             Verb::Backup(args) => args.output == Output::Json,

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "talking to its caller is what a command does")]
 
 mod byte_bar;
+mod changed;
 mod command_line;
 mod connect;
 mod custom_columns;

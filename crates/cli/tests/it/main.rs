@@ -5,9 +5,11 @@
 mod acceptance;
 mod access;
 mod apply;
+mod apply_sets;
 mod backup;
 mod bad_input;
 mod cluster;
+mod conflicts;
 mod cut_off;
 mod delete;
 mod describe;

@@ -15,11 +15,6 @@ fn verbs_and_flags_that_are_to_come_are_refused_by_name() {
             "{verb} is in the help"
         );
     }
-    for flag in ["--prune", "--server-side"] {
-        let said = drover(folder.path(), &["apply", "-f", "x", flag]);
-        assert_eq!(said.code, Some(2), "{flag}");
-        assert!(said.stderr.contains("not built yet"), "{flag}: {}", said.stderr);
-    }
 }
 
 #[test]
@@ -39,6 +34,9 @@ fn what_cannot_be_meant_is_a_usage_error() {
         &["trigger", "task/x"],
         &["run", "timer/x"],
         &["run", "x", "-p", "y"],
+        &["apply", "-f", "x", "--prune"],
+        &["apply", "-f", "x", "--applyset", "s"],
+        &["apply", "-f", "x", "--server-side=false"],
         &["logs", "x", "--since", "5"],
     ] {
         let said = drover(folder.path(), args);

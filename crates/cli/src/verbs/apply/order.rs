@@ -4,7 +4,8 @@ use drover_types::Kind;
 
 use crate::manifests::Manifest;
 
-fn stage(kind: Kind) -> usize {
+/// Which stage a kind is in.
+pub(super) fn stage(kind: Kind) -> usize {
     match kind {
         Kind::Namespace => 0,
         Kind::Secret | Kind::ConfigMap => 1,

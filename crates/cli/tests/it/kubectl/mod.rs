@@ -4,7 +4,7 @@
 //! Debian's, which `cargo xtask needs` unpacks.
 
 mod events;
-mod found;
+pub(crate) mod found;
 mod reading;
 mod scaling;
 mod writing;
