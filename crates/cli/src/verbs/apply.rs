@@ -29,7 +29,8 @@ use crate::resources::shown;
 use crate::terminal;
 use apply_set::ApplySet;
 use progress::Progress;
-use send::{As, Done, Sending, Word};
+pub(super) use send::Done;
+use send::{As, Sending, Word};
 
 /// Requests under way at once.
 const IN_FLIGHT: usize = 32;
@@ -47,10 +48,23 @@ pub(crate) fn run(args: &Apply) -> Result<ExitCode> {
         (false, Some(_)) => return Err(usage("--applyset needs --prune")),
         _ => {}
     }
+    let Some((connection, stages)) = begin(args)? else { return Ok(ExitCode::FAILURE) };
+    block_on(async {
+        let mut set = match &args.applyset {
+            None => None,
+            Some(word) => Some(ApplySet::find(&connection, word).await.context("nothing was applied")?),
+        };
+        let work = Work { args, connection: &connection, stages: &stages };
+        work.all(set.as_mut()).await
+    })
+}
+
+/// The server, and the manifests in their stages. None if they are bad, which was told.
+fn begin(args: &Apply) -> Result<Option<(Connection, Vec<Vec<Manifest>>)>> {
     let recursion = if args.recursive { Recursion::Deep } else { Recursion::Flat };
     let good = match manifests::read(&args.paths, recursion)? {
         Outcome::Good(good) => good,
-        Outcome::Bad(bad) => return nothing(args, &bad),
+        Outcome::Bad(bad) => return nothing(args, &bad).map(|_| None),
     };
     // All objects of a set may leave it; without one, there is nothing to do.
     if good.is_empty() && !args.prune {
@@ -62,17 +76,27 @@ pub(crate) fn run(args: &Apply) -> Result<ExitCode> {
         strangers.extend(good.iter().filter_map(labelled));
     }
     if !strangers.is_empty() {
-        return nothing(args, &strangers);
+        return nothing(args, &strangers).map(|_| None);
     }
-    let stages = order::stages(good);
-    block_on(async {
-        let mut set = match &args.applyset {
-            None => None,
-            Some(word) => Some(ApplySet::find(&connection, word).await.context("nothing was applied")?),
-        };
-        let work = Work { args, connection: &connection, stages: &stages };
-        work.all(set.as_mut()).await
-    })
+    Ok(Some((connection, order::stages(good))))
+}
+
+/// What an apply would make of each object, in its order. None if it would be refused, which was told.
+pub(super) fn tried(args: &Apply) -> Result<Option<Vec<(Kind, Done)>>> {
+    let Some((connection, stages)) = begin(args)? else { return Ok(None) };
+    let work = Work { args, connection: &connection, stages: &stages };
+    let progress = Progress::new(0);
+    let checked = match block_on(async { Ok(work.check(None, &progress).await?) })? {
+        Ok(checked) => checked,
+        Err(refused) => return nothing(args, &refused).map(|_| None),
+    };
+    let all = stages.iter().zip(checked).flat_map(|(stage, checked)| stage.iter().zip(checked));
+    let tried = all.map(|(manifest, checked)| {
+        // Its namespace is still to be made: nobody has anything against it that could be told here.
+        let object = || Done { word: "created", object: manifest.value.clone(), live: None };
+        (manifest.kind, checked.unwrap_or_else(object))
+    });
+    Ok(Some(tried.collect()))
 }
 
 /// What is to be done.

@@ -15,6 +15,7 @@ mod delete;
 mod describe;
 mod dev;
 mod drover;
+mod edits;
 mod faults_node;
 mod faults_server;
 mod follow;

@@ -44,13 +44,13 @@ pub(super) struct As<'a> {
 
 /// What became of one object.
 #[derive(Debug)]
-pub(super) struct Done {
+pub(in crate::verbs) struct Done {
     /// `created`, `configured` or `unchanged`.
-    pub(super) word: &'static str,
+    pub(in crate::verbs) word: &'static str,
     /// As it is now.
-    pub(super) object: Value,
+    pub(in crate::verbs) object: Value,
     /// As it was before; none if it was not there.
-    pub(super) live: Option<Value>,
+    pub(in crate::verbs) live: Option<Value>,
 }
 
 /// Sends objects.
