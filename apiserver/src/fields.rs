@@ -48,7 +48,13 @@ fn supported(kind: Kind, path: &str) -> bool {
                 | "spec.assignmentRef"
                 | "status.phase"
         ),
-        Kind::ConfigMap | Kind::Lease | Kind::Timer | Kind::Task | Kind::Service | Kind::NodePool => false,
+        Kind::ConfigMap
+        | Kind::ServiceAccount
+        | Kind::Lease
+        | Kind::Timer
+        | Kind::Task
+        | Kind::Service
+        | Kind::NodePool => false,
     }
 }
 

@@ -5,8 +5,9 @@
 //! transaction. It stores what is wanted and decides nothing: ownership cascades, placement and readiness are the
 //! reconciler's.
 //!
-//! Absent: RBAC; pods and their subresources; kinds that users define; certificates of the operator's own.
+//! Absent: RBAC (a ServiceAccount has a role by an annotation); pods and their subresources; kinds that users define; certificates of the operator's own.
 
+mod accounts;
 mod admission;
 mod answer;
 mod apply;

@@ -22,7 +22,9 @@ use crate::reviews::{self, Review};
 use crate::server::Server;
 use crate::target::Target;
 use crate::verbs::{self, answer_written};
-use crate::{backup_route, compress, discovery, invoke, negotiate, new_token, openapi, scale, sessions};
+use crate::{
+    accounts, backup_route, compress, discovery, invoke, negotiate, new_token, openapi, scale, sessions,
+};
 
 /// Answers one request.
 pub(crate) async fn handle(server: Server, request: Request) -> Response {
@@ -55,7 +57,7 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
         };
     }
     let token = bearer(&parts.headers).ok_or_else(ApiError::unauthorized)?;
-    let role = server.tokens().identify(&token).await?;
+    let role = server.identify(&token).await?;
     if let Some(route) = sessions::Route::parse(path) {
         return sessions::answer(server, route, &role, (parts, body)).await;
     }
@@ -63,11 +65,15 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
     if target.is_none()
         && let Some(review) = Review::at(path)
     {
-        return reviews::answer(server.tokens(), review, &role, (parts, body)).await;
+        return reviews::answer(server, review, &role, (parts, body)).await;
     }
     let allowed = match &role {
         Role::Admin { .. } => true,
         Role::Controller => target.is_some(),
+        Role::ServiceAccount(account) => {
+            accounts::check(server, account, (&parts.method, path), target.as_ref())?;
+            true
+        }
         Role::Join { .. } | Role::Node { .. } => false,
     };
     if !allowed {
@@ -124,6 +130,15 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
             let at = Place { kind: Kind::Task, namespace: target.namespace, name };
             let written = server.objects().call_task(at, call, params.dry_run).await?;
             Ok(answer_written(&written, Face::Stored))
+        }
+        (Some(name), Some("token")) if target.kind == Kind::ServiceAccount => {
+            if parts.method != Method::POST {
+                return Err(ApiError::method_not_allowed(&parts.method));
+            }
+            let bytes = read_body(&parts.headers, body).await?;
+            let at = Place { kind: target.kind, namespace: target.namespace, name };
+            let asked = decode_body(&parts.headers, &bytes)?;
+            accounts::create_token(server, at, asked, params.dry_run).await
         }
         (Some(name), sub) => {
             let at = Place { kind: target.kind, namespace: target.namespace, name };

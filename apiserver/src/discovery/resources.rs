@@ -3,7 +3,7 @@
 use drover_types::{GROUP, Kind, Scope};
 
 use crate::reviews::Review;
-use crate::{events, scale};
+use crate::{accounts, events, scale};
 
 /// Something with paths of its own.
 #[derive(Clone, Debug)]
@@ -43,6 +43,11 @@ fn of_kind(kind: Kind) -> Resource {
     let status = Subresource { name: "status", verbs: &["get", "patch", "update"], reads_as: own(kind) };
     let run = Subresource { name: "run", verbs: &["create"], reads_as: own(Kind::Run) };
     let called = (kind == Kind::Task).then_some(run);
+    let token = (kind == Kind::ServiceAccount).then_some(Subresource {
+        name: "token",
+        verbs: &["create"],
+        reads_as: accounts::TOKEN_REQUEST,
+    });
     let scaled = scale::of(kind).map(|_| Subresource {
         name: "scale",
         verbs: &["get", "patch", "update"],
@@ -58,7 +63,14 @@ fn of_kind(kind: Kind) -> Resource {
         categories: if names.group == GROUP { &["all", "drover"] } else { &[] },
         namespaced: names.scope == Scope::Namespaced,
         verbs: &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
-        parts: names.has_status.then_some(status).into_iter().chain(called).chain(scaled).collect(),
+        parts: names
+            .has_status
+            .then_some(status)
+            .into_iter()
+            .chain(called)
+            .chain(scaled)
+            .chain(token)
+            .collect(),
     }
 }
 

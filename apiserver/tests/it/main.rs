@@ -1,5 +1,6 @@
 //! Black-box tests of the apiserver, over pipes in memory and a real store.
 
+mod accounts;
 mod agents;
 mod cluster;
 mod compressed;

@@ -8,7 +8,7 @@ use crate::manifests::Manifest;
 pub(super) fn stage(kind: Kind) -> usize {
     match kind {
         Kind::Namespace => 0,
-        Kind::Secret | Kind::ConfigMap => 1,
+        Kind::Secret | Kind::ConfigMap | Kind::ServiceAccount => 1,
         Kind::Node | Kind::NodePool | Kind::Lease => 2,
         Kind::Timer | Kind::Task | Kind::Service => 3,
         Kind::Assignment | Kind::Run | Kind::Event => 4,

@@ -111,10 +111,15 @@ fn owned_path(text: &str, document: &Value) -> FieldPath {
 /// Whether `name="A",port=80` or `="A"` or `3` is this item.
 fn is_item(keys: &str, item: &Value) -> bool {
     keys.split(',').all(|pair| match pair.split_once('=') {
-        Some(("", value)) => item.to_string() == value,
-        Some((key, value)) => item.get(key).is_some_and(|held| held.to_string() == value),
+        Some(("", value)) => text_of(item) == value,
+        Some((key, value)) => item.get(key).is_some_and(|held| text_of(held) == value),
         None => false,
     })
+}
+
+/// A value as it stands in an owner's path: JSON.
+fn text_of(value: &Value) -> String {
+    value.to_string()
 }
 
 /// That an object belongs to another apply set: two that prune it would never agree.
