@@ -45,6 +45,22 @@ impl Chosen {
     }
 }
 
+/// The objects that `words` name, for a verb that takes no others.
+pub(crate) fn named(words: &[String], connection: &Connection, deed: &str) -> Result<Vec<Chosen>> {
+    let mut chosen = Vec::new();
+    for wanted in resources::parse(words)? {
+        if wanted.names.is_empty() {
+            return Err(usage(format!("name what is to be {deed}, as in `timer beat` or `timer/beat`")));
+        }
+        chosen.extend(wanted.names.into_iter().map(|name| Chosen {
+            kind: wanted.kind,
+            namespace: connection.namespace.clone(),
+            name,
+        }));
+    }
+    Ok(chosen)
+}
+
 impl Choice {
     /// The objects that `words` and the flags choose; `deed` is what is to be done with them, as `deleted`.
     pub(crate) async fn of(

@@ -12,7 +12,7 @@ use drover_manifest::{Limits, decode_value, emit};
 use serde_json::{Map, Value};
 use tempfile::NamedTempFile;
 
-use crate::chosen::{Choice, Chosen};
+use crate::chosen::{self, Chosen};
 use crate::command_line::{Edit, Written};
 use crate::connect::{Connection, block_on, connect};
 use crate::failure::usage;
@@ -30,7 +30,7 @@ const HEAD: &str = "\
 pub(crate) fn run(args: &Edit) -> Result<ExitCode> {
     let connection = connect(&args.target)?;
     let (one, live) = block_on(async {
-        let chosen = Choice::default().of(&args.what, &connection, "edited").await?;
+        let chosen = chosen::named(&args.what, &connection, "edited")?;
         let [one] = chosen.as_slice() else { return Err(usage("one object is edited at a time")) };
         Ok((one.clone(), connection.client.get::<Value>(&one.path()).await?))
     })?;

@@ -8,7 +8,7 @@ use drover_manifest::{Limits, decode_value};
 use serde_json::Value;
 
 use crate::changed::Changed;
-use crate::chosen::{Choice, Chosen};
+use crate::chosen::{self, Chosen};
 use crate::command_line::{DryRun, Part, Patch, PatchType};
 use crate::connect::{Connection, block_on, connect};
 use crate::failure::usage;
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Patch) -> Result<ExitCode> {
     block_on(async {
         let mut changed = Changed::new(args.how.output, args.how.dry_run);
         let mut failed = None;
-        for one in Choice::default().of(&args.what, &connection, "patched").await? {
+        for one in chosen::named(&args.what, &connection, "patched")? {
             match send(args, (&connection, &one), &patch).await {
                 Ok((object, word)) => changed.say(one.kind, object, word)?,
                 Err(error) => {
