@@ -3,12 +3,14 @@
 use drover_patch::apply::{self, ApplyError};
 use drover_types::admit;
 use drover_types::status::StatusCause;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::change::Next;
 use crate::error::ApiError;
 use crate::json::Decoded;
 use crate::objects::{ATTEMPTS, Objects, Place, Written};
+use crate::ownership::Booking;
 use crate::prepare::{self, Part};
 use crate::query::Params;
 use crate::wanted::Wanted;
@@ -22,17 +24,11 @@ impl Objects {
         body: Decoded,
         params: &Params,
     ) -> Result<Written, ApiError> {
-        let Decoded { value: mut config, duplicates } = body;
-        prepare::address(at.kind, at.namespace, Some(at.name), &mut config)?;
-        let wanted = Wanted::of(at, part, &config)?;
-        let applied = |live: Option<&Value>| {
-            let request = params.booking.apply(at.kind, part, self.world.clock.now());
-            // As it would be stored: a duration of 90s is 1m30s there, and no conflict.
-            let settle = |object: &Value| admit::admit(at.kind, object.clone(), None).ok().map(|it| it.value);
-            let outcome = apply::apply_settled(live, config.clone(), &request, &settle);
-            let outcome = outcome.map_err(|error| refusal(at, error))?;
-            Ok(Next { body: outcome.into_object(), duplicates: duplicates.clone(), settled: true })
-        };
+        let mut body = body;
+        prepare::address(at.kind, at.namespace, Some(at.name), &mut body.value)?;
+        let wanted = Wanted::of(at, part, &body.value)?;
+        let applied =
+            |live: Option<&Value>| applied((at, part), live, &body, &params.booking, self.world.clock.now());
         // It may come and go while this looks.
         for _ in 0..ATTEMPTS {
             if self.find(at)?.is_some() || part == Part::Status {
@@ -51,6 +47,22 @@ impl Objects {
         }
         Err(ApiError::conflict(at.kind, at.name))
     }
+}
+
+/// What an apply of this body makes of an object.
+pub(crate) fn applied(
+    (at, part): (Place<'_>, Part),
+    live: Option<&Value>,
+    body: &Decoded,
+    booking: &Booking,
+    now: Timestamp,
+) -> Result<Next, ApiError> {
+    let request = booking.apply(at.kind, part, now);
+    // As it would be stored: a duration of 90s is 1m30s there, and no conflict.
+    let settle = |object: &Value| admit::admit(at.kind, object.clone(), None).ok().map(|it| it.value);
+    let outcome = apply::apply_settled(live, body.value.clone(), &request, &settle);
+    let outcome = outcome.map_err(|error| refusal(at, error))?;
+    Ok(Next { body: outcome.into_object(), duplicates: body.duplicates.clone(), settled: true })
 }
 
 fn refusal(at: Place<'_>, error: ApplyError) -> ApiError {

@@ -3,6 +3,7 @@
 use drover_patch::{drop_nulls, update};
 use drover_store::{Txn, TxnOutcome};
 use drover_types::FieldError;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::admission;
@@ -60,7 +61,8 @@ impl Objects {
         params.booking.refuse_force()?;
         let any = Wanted { part, uid: None, revision: None };
         self.update(at, &any, params, |old| {
-            let mut next = patch.apply(at, &old.object, &body.value)?;
+            let changed = patch.apply(at, &params.face.view(&old.object), &body.value)?;
+            let (mut next, _) = params.face.stored(changed, params.field_validation)?;
             prepare::address(at.kind, at.namespace, Some(at.name), &mut next)?;
             // What a patch sets or tests is the version that it is meant for.
             Wanted::of(at, part, &next)?.check(at, old)?;
@@ -80,7 +82,8 @@ impl Objects {
         for _ in 0..ATTEMPTS {
             let old = self.get(at)?;
             wanted.check(at, &old)?;
-            let (next, warnings) = self.next((at, wanted.part), &old, change(&old)?, params)?;
+            let (next, warnings) =
+                next((at, wanted.part), &old, change(&old)?, params, self.world.clock.now())?;
             let written = |object| Written { object, warnings: warnings.clone(), created: false };
             let goes = prepare::is_deleting(&next) && !prepare::is_held(at.kind, &next);
             let mut txn = Txn::new().when(at.key(), old.revision);
@@ -110,30 +113,29 @@ impl Objects {
         }
         Err(ApiError::conflict(at.kind, at.name))
     }
+}
 
-    /// What is stored for a change: server-owned members kept, defaults filled in, owners booked. And what its client is
-    /// warned of.
-    fn next(
-        &self,
-        (at, part): (Place<'_>, Part),
-        old: &Stored,
-        change: Next,
-        params: &Params,
-    ) -> Result<(Value, Vec<String>), ApiError> {
-        let Next { body, duplicates, settled } = change;
-        let given = prepare::metadata(&body).get("managedFields").cloned();
-        let next = prepare::replace(at.kind, part, &old.object, body)?;
-        let (mut next, warnings) =
-            admission::admit(at.kind, next, Some(&old.object), &duplicates, params.field_validation)?;
-        prepare::count_generation(at.kind, &old.object, &mut next);
-        let owners = if settled { Owners::Settled(given) } else { Owners::Sent(given) };
-        let now = self.world.clock.now();
-        let next = params.booking.booked((at.kind, part), (Some(&old.object), next), owners, now);
-        Ok((with_revision(next, old.revision), warnings))
-    }
+/// What is stored for a change: server-owned members kept, defaults filled in, owners booked. And what its client is
+/// warned of.
+pub(crate) fn next(
+    (at, part): (Place<'_>, Part),
+    old: &Stored,
+    change: Next,
+    params: &Params,
+    now: Timestamp,
+) -> Result<(Value, Vec<String>), ApiError> {
+    let Next { body, duplicates, settled } = change;
+    let given = prepare::metadata(&body).get("managedFields").cloned();
+    let next = prepare::replace(at.kind, part, &old.object, body)?;
+    let (mut next, warnings) =
+        admission::admit(at.kind, next, Some(&old.object), &duplicates, params.field_validation)?;
+    prepare::count_generation(at.kind, &old.object, &mut next);
+    let owners = if settled { Owners::Settled(given) } else { Owners::Sent(given) };
+    let next = params.booking.booked((at.kind, part), (Some(&old.object), next), owners, now);
+    Ok((with_revision(next, old.revision), warnings))
 }
 
 /// A write that would change nothing but the times in `managedFields` is none.
-fn is_no_change(booking: &Booking, old: &Value, next: &Value) -> bool {
+pub(crate) fn is_no_change(booking: &Booking, old: &Value, next: &Value) -> bool {
     next == old || (booking.is_kept() && update::is_no_change(old, next))
 }

@@ -81,6 +81,15 @@ impl ApiError {
         Self(Box::new(Status::invalid(names.group, names.kind, name, errors)))
     }
 
+    /// As [`ApiError::invalid`], of what is not of a kind of its own.
+    pub(crate) fn invalid_as(
+        (group, _, kind): (&str, &str, &str),
+        name: &str,
+        errors: &[FieldError],
+    ) -> Self {
+        Self(Box::new(Status::invalid(group, kind, name, errors)))
+    }
+
     /// Something that is well made and cannot be done.
     pub(crate) fn unprocessable(kind: Kind, name: &str, detail: &str) -> Self {
         Self::about(

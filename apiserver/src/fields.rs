@@ -5,6 +5,7 @@ use drover_types::{Kind, Scope};
 use serde_json::Value;
 
 use crate::error::ApiError;
+use crate::events::Face;
 
 /// Requirements on fields, all of which must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,14 +48,23 @@ fn supported(kind: Kind, path: &str) -> bool {
                 | "spec.assignmentRef"
                 | "status.phase"
         ),
-        Kind::ConfigMap | Kind::Lease | Kind::Timer | Kind::Task | Kind::Service | Kind::NodePool => false,
+        Kind::ConfigMap
+        | Kind::ServiceAccount
+        | Kind::Lease
+        | Kind::Timer
+        | Kind::Task
+        | Kind::Service
+        | Kind::NodePool => false,
     }
 }
 
 impl FieldSelector {
-    pub(crate) fn parse(kind: Kind, text: &str) -> Result<Self, ApiError> {
-        let terms = parse_fields(text)
+    pub(crate) fn parse(kind: Kind, text: &str, face: Face) -> Result<Self, ApiError> {
+        let mut terms = parse_fields(text)
             .map_err(|error| ApiError::bad_request(format!("invalid field selector {text:?}: {error}")))?;
+        for term in &mut terms {
+            term.path = face.stored_path(&term.path);
+        }
         match terms.iter().find(|term| !supported(kind, &term.path)) {
             Some(term) => Err(ApiError::bad_request(format!("field label not supported: {}", term.path))),
             None => Ok(Self(terms)),
@@ -71,8 +81,11 @@ impl FieldSelector {
 }
 
 fn text_at(object: &Value, path: &str) -> String {
-    // An Event's `source` is its component.
-    let path = if path == "source" { "source.component" } else { path };
+    // An Event's `source` is its component, which newer clients call by another name.
+    if path == "source" {
+        let source = text_at(object, "source.component");
+        return if source.is_empty() { text_at(object, "reportingComponent") } else { source };
+    }
     let found = path.split('.').try_fold(object, |at, name| at.get(name));
     match found {
         Some(Value::String(text)) => text.clone(),
@@ -102,11 +115,16 @@ mod tests {
             ("", true),
         ];
         for (text, expected) in table {
-            assert_eq!(FieldSelector::parse(Kind::Run, text).unwrap().matches(&run), expected, "{text}");
+            assert_eq!(
+                FieldSelector::parse(Kind::Run, text, Face::Stored).unwrap().matches(&run),
+                expected,
+                "{text}"
+            );
         }
-        let error = FieldSelector::parse(Kind::Run, "spec.bogus=1").unwrap_err();
+        let error = FieldSelector::parse(Kind::Run, "spec.bogus=1", Face::Stored).unwrap_err();
         assert_eq!(error.status().message, "field label not supported: spec.bogus");
-        assert!(FieldSelector::parse(Kind::Node, "metadata.name").is_err());
-        assert!(FieldSelector::parse(Kind::Node, "spec.unschedulable=false").unwrap().matches(&json!({})));
+        assert!(FieldSelector::parse(Kind::Node, "metadata.name", Face::Stored).is_err());
+        let free = FieldSelector::parse(Kind::Node, "spec.unschedulable=false", Face::Stored).unwrap();
+        assert!(free.matches(&json!({})));
     }
 }

@@ -1,7 +1,7 @@
 //! Who asks: bearer tokens, kept as SHA-256 only.
 //!
-//! Roles are Admin (everything), Controller (the reconciler in the same process), Join (may become a node) and Node (sees
-//! its own). Absent: RBAC, client certificates.
+//! Roles are Admin (everything), Controller (the reconciler in the same process), Join (may become a node), Node (sees its
+//! own) and ServiceAccount (what its object says). Absent: RBAC, client certificates.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -52,6 +52,8 @@ pub(crate) enum Role {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         node_name: Option<String>,
     },
+    /// To be this ServiceAccount.
+    ServiceAccount(Account),
     /// To be this node.
     Node {
         /// Which.
@@ -59,6 +61,27 @@ pub(crate) enum Role {
         /// Its uid: a later node of the same name is another one.
         uid: String,
     },
+}
+
+/// A ServiceAccount, and whom a token of its is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Account {
+    /// Its namespace.
+    pub(crate) namespace: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// Its uid: a later one of its name is another one.
+    pub(crate) uid: String,
+    /// Who is to take the token.
+    pub(crate) audiences: Vec<String>,
+}
+
+impl Account {
+    /// As Kubernetes names it.
+    pub(crate) fn user(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.namespace, self.name)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -130,6 +153,7 @@ impl Tokens {
             Role::Controller => return Err(ApiError::bad_request("no controller's token can be asked for")),
             Role::Join { .. } => ("drn_", true),
             Role::Node { .. } => ("drk_", false),
+            Role::ServiceAccount(_) => ("drs_", false),
         };
         let secret = format!("{lead}{}", self.world.token256());
         let expires = match ttl_seconds {

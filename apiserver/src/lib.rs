@@ -5,8 +5,9 @@
 //! transaction. It stores what is wanted and decides nothing: ownership cascades, placement and readiness are the
 //! reconciler's.
 //!
-//! Absent: RBAC; pods and their subresources; `/scale`; kinds that users define; `events.k8s.io`; compressed answers; certificates of the operator's own.
+//! Absent: RBAC (a ServiceAccount has a role by an annotation); pods and their subresources; kinds that users define; certificates of the operator's own.
 
+mod accounts;
 mod admission;
 mod answer;
 mod apply;
@@ -14,12 +15,14 @@ pub mod backup;
 mod backup_route;
 mod body;
 mod change;
+mod compress;
 mod content;
 mod create;
 mod credentials;
 mod delete;
 mod discovery;
 mod error;
+mod events;
 mod fields;
 mod history;
 mod identity;
@@ -40,10 +43,12 @@ mod patience;
 mod pki;
 mod prepare;
 mod presenter;
+mod preview;
 mod protobuf;
 mod query;
 mod reviews;
 mod routes;
+mod scale;
 mod server;
 mod sessions;
 mod started;
@@ -55,7 +60,10 @@ mod wanted;
 mod watch;
 
 pub use body::MAX_BODY;
+/// The field manager of `drover apply`: what it updated before it applied on the server counts as applied by it.
+pub use drover_patch::DROVER as APPLIER;
 pub use error::ApiError;
 pub use identity::AdminError;
 pub use pki::PkiError;
+pub use preview::Preview;
 pub use server::{Server, ServerOptions, StartError};

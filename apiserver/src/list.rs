@@ -12,6 +12,7 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::compress::About;
 use crate::error::ApiError;
 use crate::fields::FieldSelector;
 use crate::keys;
@@ -64,7 +65,7 @@ impl Scope {
             prefix: keys::prefix(kind, namespace),
             filter: Filter {
                 labels: LabelSelector::parse(&params.label_selector)?,
-                fields: FieldSelector::parse(kind, &params.field_selector)?,
+                fields: FieldSelector::parse(kind, &params.field_selector, params.face)?,
             },
         })
     }
@@ -96,6 +97,13 @@ pub(crate) struct Snapshot {
     more: bool,
     /// How many there are under the scope's prefix at that revision, selected or not, on every page of the list.
     total: u64,
+}
+
+/// A list as it is answered.
+pub(crate) struct Listed {
+    pub(crate) body: Body,
+    /// The bytes of its objects as they are stored.
+    pub(crate) about: About,
 }
 
 impl Objects {
@@ -141,7 +149,7 @@ impl Objects {
         scope: &Scope,
         params: &Params,
         presenter: Presenter,
-    ) -> Result<Body, ApiError> {
+    ) -> Result<Listed, ApiError> {
         params.check_list()?;
         let epoch = &self.epoch;
         let limit = params.limit.unwrap_or(0);
@@ -198,7 +206,7 @@ fn fitting(items: &[Arc<Object>]) -> usize {
     items.iter().take_while(within).count().max(items.len().min(1))
 }
 
-fn encode(page: Snapshot, remaining: Option<u64>, epoch: &str, presenter: Presenter) -> Body {
+fn encode(page: Snapshot, remaining: Option<u64>, epoch: &str, presenter: Presenter) -> Listed {
     let mut metadata = json!({"resourceVersion": page.revision.to_string()});
     if let (true, Some(last)) = (page.more, page.items.last()) {
         let after = String::from_utf8_lossy(&last.key).into_owned();
@@ -218,10 +226,11 @@ fn encode(page: Snapshot, remaining: Option<u64>, epoch: &str, presenter: Presen
     };
     if size <= PIECE {
         let whole: Vec<Bytes> = pieces.collect();
-        return Body::from(whole.concat());
+        return Listed { body: Body::from(whole.concat()), about: About(size) };
     }
     pieces.open.reserve(PIECE);
-    Body::from_stream(stream::iter(pieces.map(Ok::<_, std::convert::Infallible>)))
+    let body = Body::from_stream(stream::iter(pieces.map(Ok::<_, std::convert::Infallible>)));
+    Listed { body, about: About(size) }
 }
 
 /// The bytes of a list, a piece at a time: a list of everything costs pointers, not a copy of everything.

@@ -114,9 +114,9 @@ pub(crate) fn metadata_of(version: &str, object: &Value) -> Value {
 }
 
 /// How a list of this kind is called in a form.
-pub(crate) fn list_head(form: Form, kind: Kind) -> (String, &'static str) {
+pub(crate) fn list_head(form: Form, kind: Kind, api_version: &'static str) -> (String, &'static str) {
     match form {
-        Form::Object => (format!("{}List", kind.names().kind), kind.api_version()),
+        Form::Object => (format!("{}List", kind.names().kind), api_version),
         Form::Metadata(version) => ("PartialObjectMetadataList".to_owned(), version),
         Form::Table(version) => ("Table".to_owned(), version),
     }

@@ -30,7 +30,11 @@ impl Author {
     /// Of a request by this role with this `User-Agent`.
     pub(crate) fn new(role: &Role, user_agent: Option<&str>) -> Self {
         let Role::Admin { .. } = role else { return Self::default() };
-        let product = user_agent.unwrap_or_default().split('/').next().unwrap_or_default();
+        Self::named(user_agent.unwrap_or_default().split('/').next().unwrap_or_default())
+    }
+
+    /// Of somebody who says who it is.
+    pub(crate) fn named(product: &str) -> Self {
         let mut product: String = product.chars().filter(|c| !c.is_control()).collect();
         while product.len() > MAX_MANAGER {
             product.pop();
@@ -138,6 +142,7 @@ impl Booking {
 fn endpoint(kind: Kind, part: Part) -> Endpoint<'static> {
     match part {
         Part::Status => Endpoint::Status,
+        Part::Scale => Endpoint::Other("scale"),
         Part::Main if kind.names().has_status => Endpoint::Main,
         Part::Main => Endpoint::Whole,
     }

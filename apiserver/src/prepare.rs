@@ -13,6 +13,8 @@ pub(crate) enum Part {
     Main,
     /// Status alone.
     Status,
+    /// How many there are to be, and nothing else.
+    Scale,
 }
 
 /// Members of metadata that a client may write.
@@ -165,7 +167,7 @@ pub(crate) fn replace(kind: Kind, part: Part, old: &Value, body: Value) -> Resul
             }
             next
         }
-        Part::Main => {
+        Part::Main | Part::Scale => {
             let mut next = body;
             if kind.names().has_status
                 && let Some(members) = next.as_object_mut()

@@ -9,6 +9,7 @@ use drover_types::Kind;
 use drover_world::Clock;
 use serde_json::{Value, json};
 
+use crate::events::Face;
 use crate::keys;
 use crate::negotiate::{self, Form};
 use crate::query::Include;
@@ -19,24 +20,44 @@ pub(crate) struct Presenter {
     form: Form,
     include: Include,
     clock: Arc<dyn Clock>,
+    face: Face,
     /// Columns are told once: later Tables of a watch have none.
     defined: bool,
 }
 
 impl Presenter {
     pub(crate) fn new(kind: Kind, form: Form, include: Include, clock: &Arc<dyn Clock>) -> Self {
-        Self { kind, form, include, clock: clock.clone(), defined: false }
+        Self { kind, form, include, clock: clock.clone(), face: Face::Stored, defined: false }
+    }
+
+    /// With the names of this face.
+    pub(crate) fn facing(self, face: Face) -> Self {
+        Self { face, ..self }
+    }
+
+    /// What objects say that they are.
+    pub(crate) fn api_version(&self) -> &'static str {
+        self.face.api_version(self.kind)
     }
 
     /// Whether objects are answered as they are.
     pub(crate) fn is_plain(&self) -> bool {
-        self.form == Form::Object
+        self.form == Form::Object && self.face == Face::Stored
+    }
+
+    /// The bytes of an object as it is answered.
+    fn shown<'a>(&self, served: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.is_plain() {
+            return Cow::Borrowed(served);
+        }
+        let object = serde_json::from_slice(served).unwrap_or(Value::Null);
+        Cow::Owned(self.face.shown(&object).to_string().into_bytes())
     }
 
     /// One object.
     pub(crate) fn object<'a>(&self, object: &'a Value) -> Cow<'a, Value> {
         match self.form {
-            Form::Object => Cow::Borrowed(object),
+            Form::Object => self.face.shown(object),
             Form::Metadata(version) => Cow::Owned(negotiate::metadata_of(version, object)),
             Form::Table(version) => Cow::Owned(self.table(version, object, true)),
         }
@@ -45,7 +66,7 @@ impl Presenter {
     /// A line of a watch.
     pub(crate) fn line(&mut self, word: &str, served: &[u8]) -> Bytes {
         match self.form {
-            Form::Object => keys::line(word, served),
+            Form::Object => keys::line(word, &self.shown(served)),
             Form::Metadata(version) => keys::line(word, &negotiate::metadata_alone(version, served)),
             Form::Table(version) => {
                 let object = serde_json::from_slice(served).unwrap_or(Value::Null);
@@ -57,7 +78,7 @@ impl Presenter {
 
     /// The beginning of a list, up to its first item.
     pub(crate) fn list_head(&self, metadata: &Value) -> String {
-        let (kind, version) = negotiate::list_head(self.form, self.kind);
+        let (kind, version) = negotiate::list_head(self.form, self.kind, self.api_version());
         let items = match self.form {
             Form::Table(_) => format!("\"columnDefinitions\":{},\"rows\":[", self.definitions()),
             Form::Object | Form::Metadata(_) => "\"items\":[".to_owned(),
@@ -68,7 +89,7 @@ impl Presenter {
     /// An item of a list.
     pub(crate) fn item<'a>(&self, served: &'a [u8]) -> Cow<'a, [u8]> {
         match self.form {
-            Form::Object => Cow::Borrowed(served),
+            Form::Object => self.shown(served),
             Form::Metadata(version) => Cow::Owned(negotiate::metadata_alone(version, served)),
             Form::Table(version) => {
                 let object = serde_json::from_slice(served).unwrap_or(Value::Null);
@@ -93,7 +114,7 @@ impl Presenter {
         let object = match self.include {
             Include::None => return json!({"cells": cells}),
             Include::Metadata => negotiate::metadata_of(version, object),
-            Include::Object => object.clone(),
+            Include::Object => self.face.shown(object).into_owned(),
         };
         json!({"cells": cells, "object": object})
     }

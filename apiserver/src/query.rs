@@ -6,6 +6,7 @@ use axum::extract::Query;
 use http::Uri;
 
 use crate::error::ApiError;
+use crate::events::Face;
 use crate::ownership::Booking;
 
 /// What a list or watch asks for beside its selectors.
@@ -51,6 +52,8 @@ pub(crate) struct Params {
     pub(crate) propagation: Option<String>,
     pub(crate) include: Include,
     pub(crate) booking: Booking,
+    /// Under which names objects are read and written.
+    pub(crate) face: Face,
 }
 
 fn number(name: &str, value: &str) -> Result<u64, ApiError> {

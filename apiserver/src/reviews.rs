@@ -2,7 +2,7 @@
 //! stored.
 //!
 //! The answers are those of the roles: who has a user's token may do everything, who has a node's or a join token may do
-//! nothing here. Absent: RBAC.
+//! nothing here, and a ServiceAccount may do what its object says. Absent: RBAC.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -11,12 +11,15 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::accounts::{self, Deed};
 use crate::answer::object_answer;
 use crate::body::read_body;
 use crate::content::decode_body;
 use crate::error::ApiError;
-use crate::identity::{Role, Tokens};
-use crate::prepare::expect_type;
+use crate::identity::{Account, Role};
+use crate::objects::{Objects, Place};
+use crate::prepare::{self, expect_type};
+use crate::server::Server;
 
 /// A question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,15 +87,55 @@ impl Review {
     }
 }
 
+const BY_ROLE: &str = "a ServiceAccount may do what its annotation drover.dev/role says";
+
 /// Who bears a token, as Kubernetes names users.
 fn user(role: &Role) -> Value {
     let (name, group) = match role {
+        Role::ServiceAccount(account) => {
+            let groups = [
+                "system:serviceaccounts".to_owned(),
+                format!("system:serviceaccounts:{}", account.namespace),
+                "system:authenticated".to_owned(),
+            ];
+            return json!({"username": account.user(), "uid": account.uid, "groups": groups});
+        }
         Role::Admin { name } => (name.clone(), "drover:admins"),
         Role::Controller => ("drover:reconciler".to_owned(), "drover:controllers"),
         Role::Join { .. } => ("drover:join".to_owned(), "drover:joining"),
         Role::Node { name, .. } => (format!("system:node:{name}"), "system:nodes"),
     };
     json!({"username": name, "groups": [group, "system:authenticated"]})
+}
+
+/// Whether an account may do what is asked.
+fn account_may(objects: &Objects, account: &Account, spec: &Value) -> Result<bool, ApiError> {
+    let text = |pointer: &str| spec.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    if spec.get("nonResourceAttributes").is_some_and(Value::is_object) {
+        let path = text("/nonResourceAttributes/path");
+        return Ok(text("/nonResourceAttributes/verb") == "get" && accounts::is_for_all(path));
+    }
+    let deed = Deed {
+        verb: text("/resourceAttributes/verb"),
+        group: text("/resourceAttributes/group"),
+        resource: text("/resourceAttributes/resource"),
+        subresource: text("/resourceAttributes/subresource"),
+        namespace: text("/resourceAttributes/namespace"),
+    };
+    Ok(objects.account(account)?.is_some_and(|object| accounts::may(account, &object, deed)))
+}
+
+/// The account of a name as Kubernetes gives it to users.
+fn account_named(objects: &Objects, user: &str) -> Result<Option<Account>, ApiError> {
+    let named = user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
+    let Some((namespace, name)) = named else { return Ok(None) };
+    let found = objects.find(Place { kind: Kind::ServiceAccount, namespace: Some(namespace), name })?;
+    Ok(found.map(|held| Account {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        uid: prepare::text(&held.object, "uid").to_owned(),
+        audiences: Vec::new(),
+    }))
 }
 
 /// Whether this role may do what is asked, and why.
@@ -108,6 +151,7 @@ fn allowed(role: &Role, spec: &Value) -> (bool, &'static str) {
             };
             (of_kind(text("group"), text("resource")), "the reconciler may read and write objects")
         }
+        Role::ServiceAccount(_) => (false, BY_ROLE),
         Role::Join { .. } => (false, "a join token is good for joining only"),
         Role::Node { .. } => (false, "a node's token is good for its session only"),
     }
@@ -115,7 +159,7 @@ fn allowed(role: &Role, spec: &Value) -> (bool, &'static str) {
 
 /// Answers a question.
 pub(crate) async fn answer(
-    tokens: &Tokens,
+    server: &Server,
     review: Review,
     role: &Role,
     (parts, body): (&Parts, Body),
@@ -144,14 +188,15 @@ pub(crate) async fn answer(
                 ),
             ));
         }
-        Review::Token => match tokens.identify(spec["token"].as_str().unwrap_or_default()).await {
-            Ok(bearer) => json!({"authenticated": true, "user": user(&bearer)}),
-            Err(error) => json!({"authenticated": false, "error": error.to_string()}),
-        },
+        Review::Token => token_review(server, &spec).await?,
         Review::SelfSubjectAccess => {
-            let (allowed, reason) = allowed(role, &spec);
-            json!({"allowed": allowed, "reason": reason})
+            let (mut is_allowed, reason) = allowed(role, &spec);
+            if let Role::ServiceAccount(account) = role {
+                is_allowed = account_may(server.objects(), account, &spec)?;
+            }
+            json!({"allowed": is_allowed, "reason": reason})
         }
+        Review::SelfSubjectRules if matches!(role, Role::ServiceAccount(_)) => rules(server, role, &spec)?,
         Review::SelfSubjectRules => {
             let all = matches!(role, Role::Admin { .. });
             let rules = |rule: Value| if all { vec![rule] } else { Vec::new() };
@@ -162,20 +207,73 @@ pub(crate) async fn answer(
             })
         }
         Review::SubjectAccess => {
-            let known = tokens.has_user(spec["user"].as_str().unwrap_or_default());
+            let name = spec["user"].as_str().unwrap_or_default();
+            if let Some(account) = account_named(server.objects(), name)? {
+                let is_allowed = account_may(server.objects(), &account, &spec)?;
+                return Ok(answered(review, &spec, json!({"allowed": is_allowed, "reason": BY_ROLE})));
+            }
+            let known = server.tokens().has_user(name);
             let reason = if known { "a user may do everything" } else { "no user of this name has a token" };
             json!({"allowed": known, "reason": reason})
         }
     };
-    // A token is not sent back.
-    let spec = if review == Review::Token { json!({}) } else { spec };
+    Ok(answered(review, &spec, status))
+}
+
+fn answered(review: Review, spec: &Value, status: Value) -> Response {
     let mut answer = json!({
-        "apiVersion": api_version, "kind": review.kind(), "metadata": {"creationTimestamp": null}, "status": status,
+        "apiVersion": format!("{}/v1", review.group()), "kind": review.kind(),
+        "metadata": {"creationTimestamp": null}, "status": status,
     });
     if review != Review::SelfSubject {
-        answer["spec"] = spec;
+        // A token is not sent back.
+        answer["spec"] = if review == Review::Token { json!({}) } else { spec.clone() };
     }
-    Ok(object_answer(StatusCode::CREATED, &answer, &[]))
+    object_answer(StatusCode::CREATED, &answer, &[])
+}
+
+/// Whose token it is, and for whom.
+async fn token_review(server: &Server, spec: &Value) -> Result<Value, ApiError> {
+    let unknown = |error: &str| json!({"authenticated": false, "error": error});
+    let bearer = match server.tokens().identify(spec["token"].as_str().unwrap_or_default()).await {
+        Ok(bearer) => bearer,
+        Err(error) => return Ok(unknown(&error.to_string())),
+    };
+    if let Role::ServiceAccount(account) = &bearer
+        && server.objects().account(account)?.is_none()
+    {
+        return Ok(unknown("the account of this token is gone"));
+    }
+    let audiences = accounts::audiences(&bearer, &spec["audiences"]);
+    if audiences.is_empty() {
+        return Ok(unknown("the token is not for this audience"));
+    }
+    Ok(json!({"authenticated": true, "user": user(&bearer), "audiences": audiences}))
+}
+
+/// What an account may do in a namespace.
+fn rules(server: &Server, role: &Role, spec: &Value) -> Result<Value, ApiError> {
+    let mut held = Vec::new();
+    if let Role::ServiceAccount(account) = role {
+        for resource in Kind::ALL.map(Kind::names) {
+            let namespace = spec["namespace"].as_str().unwrap_or_default();
+            let (group, resource) = (resource.group, resource.plural);
+            let asked = json!({"resourceAttributes": {
+                "verb": "get", "group": group, "resource": resource, "namespace": namespace,
+            }});
+            if account_may(server.objects(), account, &asked)? {
+                held.push(json!({
+                    "verbs": ["get", "list", "watch"], "apiGroups": [group], "resources": [resource],
+                }));
+            }
+        }
+    }
+    let paths =
+        ["/api", "/api/*", "/apis", "/apis/*", "/openapi/*", "/version", "/healthz", "/livez", "/readyz"];
+    Ok(json!({
+        "resourceRules": held, "nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": paths}],
+        "incomplete": false,
+    }))
 }
 
 #[cfg(test)]

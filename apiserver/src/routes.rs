@@ -12,6 +12,7 @@ use crate::body::read_body;
 use crate::content::decode_body;
 use crate::credentials::bearer;
 use crate::error::ApiError;
+use crate::events::Face;
 use crate::identity::Role;
 use crate::objects::Place;
 use crate::ownership::Author;
@@ -21,7 +22,9 @@ use crate::reviews::{self, Review};
 use crate::server::Server;
 use crate::target::Target;
 use crate::verbs::{self, answer_written};
-use crate::{backup_route, discovery, invoke, negotiate, new_token, openapi, sessions};
+use crate::{
+    accounts, backup_route, compress, discovery, invoke, negotiate, new_token, openapi, scale, sessions,
+};
 
 /// Answers one request.
 pub(crate) async fn handle(server: Server, request: Request) -> Response {
@@ -29,12 +32,13 @@ pub(crate) async fn handle(server: Server, request: Request) -> Response {
     let method = parts.method.clone();
     let path = parts.uri.path().to_owned();
     let resource = Target::parse(&path).map_or("none", |target| target.kind.names().plural);
+    let gzip = compress::is_taken(&parts.headers);
     let response = match route(&server, &mut parts, body, &path).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     };
     server.metrics().answered(resource, &method, response.status().as_u16());
-    response
+    compress::answer(response, gzip)
 }
 
 async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Result<Response, ApiError> {
@@ -53,7 +57,7 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
         };
     }
     let token = bearer(&parts.headers).ok_or_else(ApiError::unauthorized)?;
-    let role = server.tokens().identify(&token).await?;
+    let role = server.identify(&token).await?;
     if let Some(route) = sessions::Route::parse(path) {
         return sessions::answer(server, route, &role, (parts, body)).await;
     }
@@ -61,11 +65,15 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
     if target.is_none()
         && let Some(review) = Review::at(path)
     {
-        return reviews::answer(server.tokens(), review, &role, (parts, body)).await;
+        return reviews::answer(server, review, &role, (parts, body)).await;
     }
     let allowed = match &role {
         Role::Admin { .. } => true,
         Role::Controller => target.is_some(),
+        Role::ServiceAccount(account) => {
+            accounts::check(server, account, (&parts.method, path), target.as_ref())?;
+            true
+        }
         Role::Join { .. } | Role::Node { .. } => false,
     };
     if !allowed {
@@ -110,6 +118,7 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
     let mut params = Params::parse(&parts.uri)?;
     let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     params.booking.author = Author::new(&role, agent);
+    params.face = Face::of(path);
     match (target.name, target.sub) {
         (None, _) => verbs::collection(server, (parts, body), &target, &params, form).await,
         (Some(name), Some("run")) if target.kind == Kind::Task => {
@@ -119,15 +128,29 @@ async fn route(server: &Server, parts: &mut Parts, body: Body, path: &str) -> Re
             let bytes = read_body(&parts.headers, body).await?;
             let call = invoke::Call::decode(decode_body(&parts.headers, &bytes)?)?;
             let at = Place { kind: Kind::Task, namespace: target.namespace, name };
-            Ok(answer_written(&server.objects().call_task(at, call, params.dry_run).await?))
+            let written = server.objects().call_task(at, call, params.dry_run).await?;
+            Ok(answer_written(&written, Face::Stored))
+        }
+        (Some(name), Some("token")) if target.kind == Kind::ServiceAccount => {
+            if parts.method != Method::POST {
+                return Err(ApiError::method_not_allowed(&parts.method));
+            }
+            let bytes = read_body(&parts.headers, body).await?;
+            let at = Place { kind: target.kind, namespace: target.namespace, name };
+            let asked = decode_body(&parts.headers, &bytes)?;
+            accounts::create_token(server, at, asked, params.dry_run).await
         }
         (Some(name), sub) => {
+            let at = Place { kind: target.kind, namespace: target.namespace, name };
             let part = match sub {
                 None => Part::Main,
+                Some("scale") => {
+                    let Some(counts) = scale::of(target.kind) else { return Ok(unknown_path()) };
+                    return scale::answer(server, (parts, body), (at, counts), &params, form).await;
+                }
                 Some("status") if target.kind.names().has_status => Part::Status,
                 Some(_) => return Ok(unknown_path()),
             };
-            let at = Place { kind: target.kind, namespace: target.namespace, name };
             verbs::object(server, (parts, body), (at, part), &params, form).await
         }
     }

@@ -23,7 +23,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::error::ApiError;
-use crate::identity::{self, AdminError, Tokens};
+use crate::identity::{self, AdminError, Role, Tokens};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
 use crate::patience::{Activity, Answer, Patient, Underway};
@@ -224,6 +224,12 @@ impl Server {
 
     pub(crate) fn tokens(&self) -> &Tokens {
         &self.0.tokens
+    }
+
+    /// Who bears a token, if that one is still there and the token is for this server.
+    pub(crate) async fn identify(&self, token: &str) -> Result<Role, ApiError> {
+        let role = self.0.tokens.identify(token).await?;
+        if self.0.objects.is_good(&role)? { Ok(role) } else { Err(ApiError::unauthorized()) }
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {

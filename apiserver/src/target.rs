@@ -2,6 +2,8 @@
 
 use drover_types::{Kind, Scope};
 
+use crate::events;
+
 /// A kind, and perhaps a namespace, an object and a part of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Target<'a> {
@@ -19,7 +21,9 @@ impl<'a> Target<'a> {
             ["apis", group, version, rest @ ..] => (*group, *version, rest),
             _ => return None,
         };
-        let by_path = |plural: &str| Kind::by_path(group, version, plural);
+        let by_path = |plural: &str| {
+            Kind::by_path(group, version, plural).or_else(|| events::by_path(group, version, plural))
+        };
         let target = match rest {
             // `namespaces/x/status` is a part of the namespace, `namespaces/x/timers` lies in it.
             ["namespaces", namespace, plural, rest @ ..] if *plural != "status" => {

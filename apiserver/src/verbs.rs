@@ -14,6 +14,8 @@ use crate::content::{APPLY, decode_body, decode_json_or_yaml, media_type, patch_
 use crate::credentials::{BEARER_PROTOCOL, protocols, wants_websocket};
 use crate::delete::{DeleteOptions, Deleted};
 use crate::error::ApiError;
+use crate::events::Face;
+use crate::json::Decoded;
 use crate::list::Scope;
 use crate::negotiate::Form;
 use crate::objects::{Place, Written};
@@ -33,7 +35,8 @@ pub(crate) async fn collection(
     form: Form,
 ) -> Result<Response, ApiError> {
     let objects = server.objects();
-    let presenter = Presenter::new(target.kind, form, params.include, &objects.world.clock);
+    let presenter =
+        Presenter::new(target.kind, form, params.include, &objects.world.clock).facing(params.face);
     // Across namespaces there is nothing but reading.
     let everywhere = target.namespace.is_none() && target.kind.names().scope == KindScope::Namespaced;
     match parts.method {
@@ -44,13 +47,17 @@ pub(crate) async fn collection(
         }
         Method::GET => {
             let scope = Scope::new(target.kind, target.namespace, params)?;
-            Ok(json_answer(StatusCode::OK, objects.list(&scope, params, presenter)?))
+            let listed = objects.list(&scope, params, presenter)?;
+            let mut response = json_answer(StatusCode::OK, listed.body);
+            response.extensions_mut().insert(listed.about);
+            Ok(response)
         }
         Method::POST => {
             let bytes = read_body(&parts.headers, body).await?;
-            let decoded = decode_body(&parts.headers, &bytes)?;
-            let written = objects.create(target.kind, target.namespace, decoded, params).await?;
-            Ok(answer_written(&written))
+            let (decoded, unknown) = sent(decode_body(&parts.headers, &bytes)?, params)?;
+            let mut written = objects.create(target.kind, target.namespace, decoded, params).await?;
+            written.warnings.extend(unknown);
+            Ok(answer_written(&written, params.face))
         }
         Method::DELETE => {
             let bytes = read_body(&parts.headers, body).await?;
@@ -62,9 +69,15 @@ pub(crate) async fn collection(
     }
 }
 
-pub(crate) fn answer_written(written: &Written) -> Response {
+/// What a client sent, under the names that it is stored under.
+fn sent(decoded: Decoded, params: &Params) -> Result<(Decoded, Vec<String>), ApiError> {
+    let (value, unknown) = params.face.stored(decoded.value, params.field_validation)?;
+    Ok((Decoded { value, ..decoded }, unknown))
+}
+
+pub(crate) fn answer_written(written: &Written, face: Face) -> Response {
     let code = if written.created { StatusCode::CREATED } else { StatusCode::OK };
-    object_answer(code, &written.object, &written.warnings)
+    object_answer(code, &face.shown(&written.object), &written.warnings)
 }
 
 pub(crate) async fn object(
@@ -75,7 +88,7 @@ pub(crate) async fn object(
     form: Form,
 ) -> Result<Response, ApiError> {
     let objects = server.objects();
-    let presenter = Presenter::new(at.kind, form, params.include, &objects.world.clock);
+    let presenter = Presenter::new(at.kind, form, params.include, &objects.world.clock).facing(params.face);
     match parts.method {
         Method::GET if part == Part::Main && params.watch => {
             let mut params = params.clone();
@@ -93,8 +106,10 @@ pub(crate) async fn object(
         }
         Method::PUT => {
             let bytes = read_body(&parts.headers, body).await?;
-            let written = objects.replace(at, part, decode_body(&parts.headers, &bytes)?, params).await?;
-            Ok(answer_written(&written))
+            let (decoded, unknown) = sent(decode_body(&parts.headers, &bytes)?, params)?;
+            let mut written = objects.replace(at, part, decoded, params).await?;
+            written.warnings.extend(unknown);
+            Ok(answer_written(&written, params.face))
         }
         Method::PATCH => {
             let type_ = media_type(&parts.headers).to_owned();
@@ -104,20 +119,26 @@ pub(crate) async fn object(
                 return Err(ApiError::unsupported_media_type(&known));
             }
             let bytes = read_body(&parts.headers, body).await?;
-            let written = match patch {
+            let mut warnings = Vec::new();
+            let mut written = match patch {
                 Some(patch) => {
                     let body = crate::json::decode(&bytes)?;
                     objects.patch(at, part, (patch, body), params).await?
                 }
-                None => objects.apply(at, part, decode_json_or_yaml(&bytes)?, params).await?,
+                None => {
+                    let (config, unknown) = sent(decode_json_or_yaml(&bytes)?, params)?;
+                    warnings = unknown;
+                    objects.apply(at, part, config, params).await?
+                }
             };
-            Ok(answer_written(&written))
+            written.warnings.extend(warnings);
+            Ok(answer_written(&written, params.face))
         }
         Method::DELETE if part == Part::Main => {
             let bytes = read_body(&parts.headers, body).await?;
             let options = delete_options(&parts.headers, &bytes, params)?;
             Ok(match objects.delete(at, &options).await? {
-                Deleted::Held(object) => object_answer(StatusCode::OK, &object, &[]),
+                Deleted::Held(object) => object_answer(StatusCode::OK, &params.face.shown(&object), &[]),
                 Deleted::Gone(object) => {
                     let names = at.kind.names();
                     let mut details = json!({

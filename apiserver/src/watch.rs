@@ -180,7 +180,7 @@ impl Stream {
         if initial_end {
             let empty = json!({
                 "kind": format!("{}List", self.scope.kind.names().kind),
-                "apiVersion": self.scope.kind.api_version(), "metadata": {}, "items": [],
+                "apiVersion": self.presenter.api_version(), "metadata": {}, "items": [],
             });
             object["metadata"]["annotations"] = json!({
                 "k8s.io/initial-events-end": "true",

@@ -97,6 +97,8 @@ impl Agent {
             first_timestamp: first,
             last_timestamp: Some(now),
             event_time: None,
+            series: None,
+            related: None,
             source: EventSource { component: COMPONENT.into(), host: self.config.node_name.clone() },
             reporting_component: "drover.dev/agent".into(),
             reporting_instance: self.config.node_name.clone(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drover_client::{Key, ListOptions, WorkQueue};
 use drover_plan::fleet::namespace::{status, without_content};
-use drover_types::kinds::Namespace;
+use drover_types::kinds::{Namespace, service_account};
 use drover_types::{Kind, Scope};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
@@ -19,7 +19,7 @@ use crate::view::Bare;
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// In the order in which they are deleted: what makes others first, Events last.
-const CONTENT: [Kind; 9] = [
+const CONTENT: [Kind; 10] = [
     Kind::Timer,
     Kind::Task,
     Kind::Service,
@@ -27,6 +27,7 @@ const CONTENT: [Kind; 9] = [
     Kind::Run,
     Kind::Secret,
     Kind::ConfigMap,
+    Kind::ServiceAccount,
     Kind::Lease,
     Kind::Event,
 ];
@@ -51,6 +52,7 @@ impl Controller for Namespaces {
         let Some(namespace) = shared.view.namespaces.get(&key) else { return Ok(Next::Done) };
         if namespace.metadata.deletion_timestamp.is_none() {
             say(shared, &namespace, &[]).await?;
+            account(shared, name).await?;
             return Ok(Next::Done);
         }
         let remaining = empty(shared, name).await?;
@@ -65,6 +67,27 @@ impl Controller for Namespaces {
         }
         Ok(Next::Done)
     }
+}
+
+/// Makes the account `default`, which every namespace has.
+async fn account(shared: &Shared, namespace: &str) -> Result<(), Error> {
+    let key = Key { namespace: namespace.to_owned(), name: service_account::DEFAULT.to_owned() };
+    if shared.view.has_account(&key) {
+        return Ok(());
+    }
+    let body = json!({"metadata": {"name": key.name}});
+    let made: Result<serde_json::Value, _> = shared.api.create(Kind::ServiceAccount, namespace, &body).await;
+    match made {
+        // Another one made it, or the namespace goes.
+        Err(error) if !error.is_already_exists() && !error.is_not_found() && !is_forbidden(&error) => {
+            Err(error.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_forbidden(error: &drover_client::Error) -> bool {
+    error.api().is_some_and(|api| api.status.code == 403)
 }
 
 async fn say(shared: &Shared, namespace: &Namespace, remaining: &[(&str, u32)]) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use drover_types::kinds::{Assignment, Namespace, Node, NodePool, Service, Task, 
 use drover_types::{API_VERSION, Kind, ObjectMeta};
 
 use crate::queues::{Queues, Which, WorkloadKey};
-use crate::view::{HasMeta, Id, Index, SeenEvent, SlimRun, is_open, slot_of};
+use crate::view::{Bare, HasMeta, Id, Index, SeenEvent, SlimRun, is_open, slot_of};
 
 /// What a trigger can reach.
 #[derive(Clone)]
@@ -54,6 +54,13 @@ fn is_news(change: &Change<'_, Assignment>) -> bool {
         })
     };
     is_new_wish(change) || old.spec != new.spec || says(old) != says(new)
+}
+
+/// A ServiceAccount changed: a namespace is to have one again.
+pub(crate) fn account(scene: &Scene, change: &Change<'_, Bare>) {
+    if change.new.is_none() {
+        let _ = scene.queues.namespaces.add(change.key.namespace.clone());
+    }
 }
 
 /// A Timer changed.

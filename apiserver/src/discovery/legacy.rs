@@ -24,11 +24,17 @@ fn resources(group: &str, version: &str) -> Option<Value> {
             "categories": resource.categories,
         }));
         for part in &resource.parts {
-            let (_, _, kind) = part.reads_as;
-            resources.push(json!({
+            let (of_group, of_version, kind) = part.reads_as;
+            let mut entry = json!({
                 "name": format!("{}/{}", resource.plural, part.name), "singularName": "", "namespaced": namespaced,
                 "kind": kind, "verbs": part.verbs,
-            }));
+            });
+            // Said where it is another one than the list's.
+            if (of_group, of_version) != (group, version) {
+                entry["group"] = of_group.into();
+                entry["version"] = of_version.into();
+            }
+            resources.push(entry);
         }
     }
     let list =

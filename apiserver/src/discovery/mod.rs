@@ -131,7 +131,13 @@ mod tests {
         let names: Vec<_> = groups.as_array().unwrap().iter().map(|group| group["name"].clone()).collect();
         assert_eq!(
             names,
-            ["drover.dev", "authentication.k8s.io", "authorization.k8s.io", "coordination.k8s.io"]
+            [
+                "drover.dev",
+                "authentication.k8s.io",
+                "authorization.k8s.io",
+                "coordination.k8s.io",
+                "events.k8s.io"
+            ]
         );
         for nothing in ["/apis/nobody.dev", "/apis/drover.dev/v2", "/api/v2", "/apis//v1"] {
             assert!(read(nothing, "*/*").await.is_none(), "{nothing}");

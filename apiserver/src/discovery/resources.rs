@@ -3,6 +3,7 @@
 use drover_types::{GROUP, Kind, Scope};
 
 use crate::reviews::Review;
+use crate::{accounts, events, scale};
 
 /// Something with paths of its own.
 #[derive(Clone, Debug)]
@@ -31,7 +32,9 @@ pub(super) struct Subresource {
 
 /// All of them.
 pub(super) fn all() -> Vec<Resource> {
-    Kind::ALL.into_iter().map(of_kind).chain(Review::ALL.into_iter().map(of_review)).collect()
+    let newer_events = Resource { group: events::GROUP, version: events::VERSION, ..of_kind(Kind::Event) };
+    let reviews = Review::ALL.into_iter().map(of_review);
+    Kind::ALL.into_iter().map(of_kind).chain([newer_events]).chain(reviews).collect()
 }
 
 fn of_kind(kind: Kind) -> Resource {
@@ -40,6 +43,16 @@ fn of_kind(kind: Kind) -> Resource {
     let status = Subresource { name: "status", verbs: &["get", "patch", "update"], reads_as: own(kind) };
     let run = Subresource { name: "run", verbs: &["create"], reads_as: own(Kind::Run) };
     let called = (kind == Kind::Task).then_some(run);
+    let token = (kind == Kind::ServiceAccount).then_some(Subresource {
+        name: "token",
+        verbs: &["create"],
+        reads_as: accounts::TOKEN_REQUEST,
+    });
+    let scaled = scale::of(kind).map(|_| Subresource {
+        name: "scale",
+        verbs: &["get", "patch", "update"],
+        reads_as: scale::SCALE,
+    });
     Resource {
         group: names.group,
         version: names.version,
@@ -50,7 +63,14 @@ fn of_kind(kind: Kind) -> Resource {
         categories: if names.group == GROUP { &["all", "drover"] } else { &[] },
         namespaced: names.scope == Scope::Namespaced,
         verbs: &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
-        parts: names.has_status.then_some(status).into_iter().chain(called).collect(),
+        parts: names
+            .has_status
+            .then_some(status)
+            .into_iter()
+            .chain(called)
+            .chain(scaled)
+            .chain(token)
+            .collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Both are made of the JSON Schemas of `drover-types`, so what `kubectl explain` reads is what the server checks.
 
+mod events;
 mod operations;
 mod schemas;
 mod v2;
@@ -26,8 +27,9 @@ struct Documents {
 }
 
 static DOCUMENTS: LazyLock<Documents> = LazyLock::new(|| {
-    let documents: BTreeMap<String, Value> =
+    let mut documents: BTreeMap<String, Value> =
         group_versions().into_iter().map(|(path, kinds)| (path, v3(&kinds))).collect();
+    documents.insert(events::PATH.into(), events::document(v3(&[Kind::Event])));
     let groups: BTreeMap<String, Document> =
         documents.iter().map(|(path, document)| (path.clone(), Document::json(document))).collect();
     let paths: BTreeMap<&String, Value> = groups
@@ -159,6 +161,22 @@ mod tests {
                 assert!(schema["description"].is_string() && schema["properties"]["metadata"].is_object());
             }
         }
+    }
+
+    #[test]
+    fn the_newer_events_are_described_under_their_own_names() {
+        let document = events::document(v3(&[Kind::Event]));
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.contains(&"#/components/schemas/io.k8s.api.events.v1.EventList".to_owned()));
+        for target in found {
+            assert!(document.pointer(&target[1..]).is_some(), "{target}");
+        }
+        let event = &document["components"]["schemas"]["io.k8s.api.events.v1.Event"];
+        assert!(event["properties"]["regarding"].is_object() && event["properties"]["message"].is_null());
+        let path = "/apis/events.k8s.io/v1/namespaces/{namespace}/events/{name}";
+        let about = &document["paths"][path]["patch"]["x-kubernetes-group-version-kind"];
+        assert_eq!((&about["group"], &about["kind"]), (&"events.k8s.io".into(), &"Event".into()));
     }
 
     #[test]

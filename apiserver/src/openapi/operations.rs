@@ -4,8 +4,8 @@ use drover_types::{Kind, Scope};
 use serde_json::{Map, Value, json};
 
 use super::schema_name;
-use super::schemas::{meta, reference};
-use crate::content;
+use super::schemas::{SCALE, meta, reference};
+use crate::{content, scale};
 
 /// A parameter in the query: its name, its type and what it does.
 type Parameter = (&'static str, &'static str, &'static str);
@@ -55,7 +55,8 @@ fn in_path(name: &str, description: &str) -> Value {
 
 /// One operation.
 struct Operation<'a> {
-    kind: Kind,
+    /// Group, version and kind.
+    about: (&'a str, &'a str, &'a str),
     action: &'a str,
     description: String,
     parameters: Vec<Value>,
@@ -66,7 +67,7 @@ struct Operation<'a> {
 
 impl Operation<'_> {
     fn encode(self) -> Value {
-        let names = self.kind.names();
+        let (group, version, kind) = self.about;
         let content = |types: &[&str], schema: &Value| {
             let each = types.iter().map(|type_| ((*type_).to_owned(), json!({"schema": schema})));
             each.collect::<Map<_, _>>()
@@ -79,7 +80,7 @@ impl Operation<'_> {
             },
             "x-kubernetes-action": self.action,
             "x-kubernetes-group-version-kind":
-                {"group": names.group, "version": names.version, "kind": names.kind},
+                {"group": group, "version": version, "kind": kind},
         });
         if let Some((types, schema)) = self.body {
             operation["requestBody"] = json!({"content": content(types, &schema), "required": true});
@@ -97,7 +98,8 @@ pub(super) fn paths(kind: Kind) -> Map<String, Value> {
     let patches = content::patch_types(kind);
     let operation = |action, description: &str, parameters, body, answer: &Value| {
         let description = format!("{description} {}.", names.kind);
-        Operation { kind, action, description, parameters, body, answer: answer.clone() }.encode()
+        let about = (names.group, names.version, names.kind);
+        Operation { about, action, description, parameters, body, answer: answer.clone() }.encode()
     };
     let listed = || query(SELECT.iter().chain(&LIST));
     let part = |answer: &Value| {
@@ -148,5 +150,24 @@ pub(super) fn paths(kind: Kind) -> Map<String, Value> {
     if names.has_status {
         paths.insert(format!("{collection}/{{name}}/status"), placed(part(&own), namespaced, true));
     }
+    if scale::of(kind).is_some() {
+        paths.insert(format!("{collection}/{{name}}/scale"), placed(of_scale(), namespaced, true));
+    }
     paths
+}
+
+/// The operations of `/scale`.
+fn of_scale() -> Value {
+    let scale = reference(SCALE);
+    let operation = |action, description: &str, parameters, body| {
+        let (about, answer) = (scale::SCALE, scale.clone());
+        Operation { about, action, description: description.into(), parameters, body, answer }.encode()
+    };
+    json!({
+        "get": operation("get", "Read how many there are to be.", Vec::new(), None),
+        "put": operation("put", "Say how many there are to be.", query(&WRITE), Some((&scale::BODIES, scale.clone()))),
+        "patch": operation(
+            "patch", "Say how many there are to be.", query(&WRITE), Some((&scale::PATCHES, meta("Patch"))),
+        ),
+    })
 }

@@ -6,9 +6,13 @@ use drover_types::Kind;
 use serde_json::{Map, Value, json};
 
 use super::{prefix, schema_name};
+use crate::scale;
 
 /// Where schemas are in a document.
 pub(super) const PLACE: &str = "#/components/schemas/";
+
+/// The schema of a Scale.
+pub(super) const SCALE: &str = "io.k8s.api.autoscaling.v1.Scale";
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 
@@ -36,8 +40,31 @@ pub(super) fn components(kinds: &[Kind]) -> BTreeMap<String, Value> {
         made.insert(schema_name(*kind), schema);
         made.insert(format!("{}List", schema_name(*kind)), list(*kind));
     }
+    if kinds.iter().any(|kind| scale::of(*kind).is_some()) {
+        made.insert(SCALE.into(), scale_schema());
+    }
     made.extend(shared());
     made
+}
+
+/// How many there are to be.
+fn scale_schema() -> Value {
+    let (group, version, kind) = scale::SCALE;
+    let count = |description: &str| json!({"type": "integer", "format": "int32", "description": description});
+    json!({
+        "type": "object", "description": "How many of something there are to be.", "properties": {
+            "apiVersion": {"type": "string", "description": "`group/version`."},
+            "kind": {"type": "string", "description": "Kind name."},
+            "metadata": reference(&format!("{META}.ObjectMeta")),
+            "spec": {"type": "object", "description": "What is wanted.",
+                "properties": {"replicas": count("How many; none if absent.")}},
+            "status": {"type": "object", "description": "What was observed.", "properties": {
+                "replicas": count("How many there are."),
+                "selector": {"type": "string", "description": "What selects them."},
+            }},
+        },
+        "x-kubernetes-group-version-kind": [{"group": group, "version": version, "kind": kind}],
+    })
 }
 
 fn list(kind: Kind) -> Value {

@@ -69,6 +69,9 @@ pub(super) fn of(api_version: &str, kind: &str) -> Option<&'static Message> {
         ("v1", "Secret") => secret(),
         ("v1", "ConfigMap") => config_map(),
         ("v1", "Event") => event(),
+        ("v1", "ServiceAccount") => service_account(),
+        ("authentication.k8s.io/v1", "TokenRequest") => token_request(),
+        ("events.k8s.io/v1", "Event") => newer_event(),
         // Each group has it under its own name.
         (_, "DeleteOptions") => delete_options(),
         ("coordination.k8s.io/v1", "Lease") => lease(),
@@ -173,9 +176,57 @@ messages! {
         8 "count" Integer;
         9 "type" Text;
         10 "eventTime" MICRO_TIME;
+        11 "series" Type::Message(event_series);
         12 "action" Text;
+        13 "related" Type::Message(object_reference);
         14 "reportingComponent" Text;
         15 "reportingInstance" Text;
+    }
+    service_account "ServiceAccount" {
+        1 "metadata" Type::Message(object_meta);
+        2 "secrets" List(&Type::Message(object_reference));
+        3 "imagePullSecrets" List(&Type::Message(local_reference));
+        4 "automountServiceAccountToken" Bool;
+    }
+    local_reference "LocalObjectReference" {
+        1 "name" Text;
+    }
+    token_request "TokenRequest" {
+        1 "metadata" Type::Message(object_meta);
+        2 "spec" Type::Message(token_request_spec);
+        3 "status" Ignored;
+    }
+    token_request_spec "TokenRequestSpec" {
+        1 "audiences" List(&Text);
+        3 "boundObjectRef" Type::Message(bound_object);
+        4 "expirationSeconds" Integer;
+    }
+    bound_object "BoundObjectReference" {
+        1 "kind" Text;
+        2 "apiVersion" Text;
+        3 "name" Text;
+        4 "uid" Text;
+    }
+    newer_event "Event" {
+        1 "metadata" Type::Message(object_meta);
+        2 "eventTime" MICRO_TIME;
+        3 "series" Type::Message(event_series);
+        4 "reportingController" Text;
+        5 "reportingInstance" Text;
+        6 "action" Text;
+        7 "reason" Text;
+        8 "regarding" Type::Message(object_reference);
+        9 "related" Type::Message(object_reference);
+        10 "note" Text;
+        11 "type" Text;
+        12 "deprecatedSource" Type::Message(event_source);
+        13 "deprecatedFirstTimestamp" TIME;
+        14 "deprecatedLastTimestamp" TIME;
+        15 "deprecatedCount" Integer;
+    }
+    event_series "EventSeries" {
+        1 "count" Integer;
+        2 "lastObservedTime" MICRO_TIME;
     }
     event_source "EventSource" {
         1 "component" Text;

@@ -98,6 +98,10 @@ fn operators_only(role: &Role, kind: Kind, name: &str) -> Result<(), ApiError> {
         Role::Join { .. } | Role::Node { .. } => {
             Err(ApiError::forbidden(kind, name, "this token belongs to a node, and may not do this"))
         }
+        Role::ServiceAccount(account) => {
+            let detail = format!("User \"{}\" cannot do this", account.user());
+            Err(ApiError::forbidden(kind, name, &detail))
+        }
     }
 }
 

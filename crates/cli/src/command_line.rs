@@ -3,6 +3,7 @@
 mod access;
 mod backups;
 mod changes;
+mod edits;
 mod examples;
 mod format;
 mod objects;
@@ -16,7 +17,8 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use access::{Completion, CreateToken, Kubeconfig, Token, TokenFor, Version};
 pub(crate) use backups::{Backup, Restore};
 pub(crate) use changes::{Apply, Cascade, Delete, DryRun, Lint};
-pub(crate) use format::{Format, NameOrJson, Output};
+pub(crate) use edits::{Diff, Edit, Label, Part, Patch, PatchType, Scale, Written};
+pub(crate) use format::{Format, NameOrData, Output};
 pub(crate) use objects::{Describe, Events, Explain, Get, Wait};
 pub(crate) use roles::{Agent, Dev, Server};
 pub(crate) use runs::{Logs, RunTask, Trigger};
@@ -40,9 +42,27 @@ pub(crate) enum Verb {
     /// Make this host a node of a server
     #[command(after_help = examples::AGENT)]
     Agent(Agent),
-    /// Create or replace the objects of manifests
+    /// Make objects what manifests say, and leave alone what they do not
     #[command(after_help = examples::APPLY)]
     Apply(Apply),
+    /// Show what an apply would change
+    #[command(after_help = examples::DIFF)]
+    Diff(Diff),
+    /// Change an object in an editor
+    #[command(after_help = examples::EDIT)]
+    Edit(Edit),
+    /// Change fields of an object
+    #[command(after_help = examples::PATCH)]
+    Patch(Patch),
+    /// Set and remove labels
+    #[command(after_help = examples::LABEL)]
+    Label(Label),
+    /// Set and remove annotations
+    #[command(after_help = examples::ANNOTATE)]
+    Annotate(Label),
+    /// Say how many of something there are to be
+    #[command(after_help = examples::SCALE)]
+    Scale(Scale),
     /// Print objects
     #[command(after_help = examples::GET)]
     Get(Get),
@@ -92,7 +112,7 @@ pub(crate) enum Verb {
 }
 
 /// Which server, and which namespace.
-#[derive(Default, Args)]
+#[derive(Clone, Default, Args)]
 pub(crate) struct Target {
     /// The kubeconfig; else KUBECONFIG, .drover/kubeconfig, ~/.kube/config
     #[arg(long, value_name = "PATH")]
@@ -113,9 +133,13 @@ impl CommandLine {
             Verb::Version(args) => args.output == Output::Json,
             Verb::Get(args) => args.output == Format::Json,
             Verb::Events(args) => args.output == Format::Json,
-            Verb::Apply(args) => args.output == Some(NameOrJson::Json),
+            Verb::Apply(args) => args.output == Some(NameOrData::Json),
+            Verb::Diff(args) => args.output == Output::Json,
+            Verb::Patch(args) => args.how.output == Some(NameOrData::Json),
+            Verb::Label(args) | Verb::Annotate(args) => args.how.output == Some(NameOrData::Json),
+            Verb::Scale(args) => args.how.output == Some(NameOrData::Json),
             Verb::Trigger(args) => args.output == Output::Json,
-            Verb::Run(args) => args.output == Some(NameOrJson::Json),
+            Verb::Run(args) => args.output == Some(NameOrData::Json),
             Verb::Token(Token::Create(CreateToken::Node(args))) => args.token.output == Output::Json,
             Verb::Token(Token::Create(CreateToken::User(args))) => args.token.output == Output::Json,
             Verb::Backup(args) => args.output == Output::Json,
@@ -123,6 +147,7 @@ impl CommandLine {
             Verb::Dev(_)
             | Verb::Server(_)
             | Verb::Agent(_)
+            | Verb::Edit(_)
             | Verb::Describe(_)
             | Verb::Delete(_)
             | Verb::Wait(_)

@@ -47,7 +47,7 @@ pub(crate) fn render(kind: Kind, facts: &Facts, now: Timestamp) -> String {
         Kind::Node => node::describe(&mut page, facts, now),
         Kind::Secret => config::secret(&mut page, object),
         Kind::ConfigMap => config::config_map(&mut page, object),
-        Kind::NodePool | Kind::Namespace | Kind::Lease | Kind::Event => {
+        Kind::NodePool | Kind::Namespace | Kind::Lease | Kind::ServiceAccount | Kind::Event => {
             config::plain(&mut page, object);
             conditions(&mut page, object, now);
         }

@@ -2,6 +2,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "talking to its caller is what a command does")]
 
 mod byte_bar;
+mod changed;
+mod chosen;
 mod command_line;
 mod connect;
 mod custom_columns;
@@ -27,6 +29,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use command_line::{CommandLine, Verb};
+use verbs::label::Which;
 
 fn main() -> ExitCode {
     let verb = std::env::args_os().nth(1);
@@ -40,6 +43,12 @@ fn main() -> ExitCode {
         Verb::Server(args) => roles::server::run(&args),
         Verb::Agent(args) => roles::agent::run(&args),
         Verb::Apply(args) => verbs::apply::run(&args),
+        Verb::Diff(args) => verbs::diff::run(&args),
+        Verb::Edit(args) => verbs::edit::run(&args),
+        Verb::Patch(args) => verbs::patch::run(&args),
+        Verb::Label(args) => verbs::label::run(&args, Which::Labels),
+        Verb::Annotate(args) => verbs::label::run(&args, Which::Annotations),
+        Verb::Scale(args) => verbs::scale::run(&args),
         Verb::Get(args) => verbs::get::run(&args),
         Verb::Describe(args) => verbs::describe::run(&args),
         Verb::Delete(args) => verbs::delete::run(&args),

@@ -2,13 +2,10 @@
 //! takes it for a misspelling. They are in no help and no completion.
 
 const MESSAGES: &str = "messages, variables and gateways";
-const CLIENTS: &str = "Kubernetes clients (server-side apply)";
 const AGENT: &str = "the node agent in depth";
 const MOVING_IN: &str = "moving in from cron, systemd, supervisor and pm2";
 
-const VERBS: [(&str, &str); 10] = [
-    ("diff", CLIENTS),
-    ("edit", CLIENTS),
+const VERBS: [(&str, &str); 8] = [
     ("top", AGENT),
     ("exec", AGENT),
     ("rerun", AGENT),

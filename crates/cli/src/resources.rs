@@ -38,10 +38,8 @@ pub(crate) fn kind(word: &str) -> Result<Kind> {
             return Err(anyhow!("{name} is not built yet: it comes with {brings}"));
         }
     }
-    let clients =
-        [("pod", "Pod"), ("po", "Pod"), ("serviceaccount", "ServiceAccount"), ("sa", "ServiceAccount")];
-    if let Some((_, name)) = clients.iter().find(|(word, _)| [*word, &format!("{word}s")].contains(&plain)) {
-        return Err(anyhow!("{name} is not built yet: it comes with Kubernetes clients"));
+    if ["pod", "pods", "po"].contains(&plain) {
+        return Err(anyhow!("Pod is not built yet: it comes with Kubernetes clients"));
     }
     let known = Kind::ALL.map(|k| k.names().plural);
     let singular = Kind::ALL.map(|k| k.names().singular);
@@ -113,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_kind_that_is_to_come_is_told_from_a_misspelt_one() {
-        for word in ["channel", "channels", "sharedvars.drover.dev", "GitSource", "pods", "sa"] {
+        for word in ["channel", "channels", "sharedvars.drover.dev", "GitSource", "pods"] {
             assert!(kind(word).unwrap_err().to_string().contains("not built yet"), "{word}");
         }
         assert!(kind("tmier").unwrap_err().to_string().contains("did you mean \"timer\"?"));

@@ -76,6 +76,21 @@ pub enum PatchKind {
     Json,
     /// Server-side apply; the path has to have a `fieldManager`.
     Apply,
+    /// Kubernetes' own: lists are merged by the keys of their items.
+    Strategic,
+}
+
+impl PatchKind {
+    /// The type of a request's body.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Merge => "application/merge-patch+json",
+            Self::Json => "application/json-patch+json",
+            // JSON is YAML, and this is the type that Kubernetes clients send.
+            Self::Apply => "application/apply-patch+yaml",
+            Self::Strategic => "application/strategic-merge-patch+json",
+        }
+    }
 }
 
 /// Which objects to list.
@@ -143,7 +158,7 @@ impl Client {
             dial,
             host,
             token: None,
-            agent: HeaderValue::from_static(concat!("drover/", env!("CARGO_PKG_VERSION"))),
+            agent: HeaderValue::from_static(concat!("drover-client/", env!("CARGO_PKG_VERSION"))),
             deadline: DEADLINE,
             pool: Arc::default(),
             permits: Arc::new(Semaphore::new(MAX_CONCURRENT)),
@@ -244,13 +259,7 @@ impl Client {
         kind: PatchKind,
         body: &B,
     ) -> Result<T, Error> {
-        let content_type = match kind {
-            PatchKind::Merge => "application/merge-patch+json",
-            PatchKind::Json => "application/json-patch+json",
-            // JSON is YAML, and this is the type that Kubernetes clients send.
-            PatchKind::Apply => "application/apply-patch+yaml",
-        };
-        self.with_body(Method::PATCH, path, content_type, body).await
+        self.with_body(Method::PATCH, path, kind.content_type(), body).await
     }
 
     /// Deletes an object. The answer is the object while finalizers hold it, else a `Status`.

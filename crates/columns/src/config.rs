@@ -1,5 +1,6 @@
-//! Columns of Secret, ConfigMap, Namespace and Lease. Of a Secret's data, only how many keys there are.
+//! Columns of Secret, ConfigMap, ServiceAccount, Namespace and Lease. Of a Secret's data, only how many keys there are.
 
+use drover_types::kinds::service_account;
 use serde_json::Value;
 
 use crate::ages;
@@ -17,6 +18,16 @@ pub(super) const SECRET: [Column; 4] = [
 ];
 
 pub(super) const CONFIG_MAP: [Column; 3] = [NAME, column("DATA", |object, _| keys(object).to_string()), AGE];
+
+pub(super) const SERVICE_ACCOUNT: [Column; 3] = [
+    NAME,
+    column("ROLE", |object, _| {
+        let annotations = object.pointer("/metadata/annotations");
+        let role = annotations.and_then(|all| all.get(service_account::ROLE)).and_then(Value::as_str);
+        role.unwrap_or(NONE).to_owned()
+    }),
+    AGE,
+];
 
 pub(super) const NAMESPACE: [Column; 3] =
     [NAME, column("STATUS", |object, _| text_or_none(object, "/status/phase")), AGE];

@@ -19,16 +19,23 @@ pub(super) const COLUMNS: [Column; 7] = [
 
 /// When it last happened.
 pub fn last_seen(event: &Value) -> Option<Timestamp> {
-    ["/lastTimestamp", "/eventTime", "/firstTimestamp", "/metadata/creationTimestamp"]
-        .iter()
-        .find_map(|pointer| time(event, pointer))
+    [
+        "/series/lastObservedTime",
+        "/lastTimestamp",
+        "/eventTime",
+        "/firstTimestamp",
+        "/metadata/creationTimestamp",
+    ]
+    .iter()
+    .find_map(|pointer| time(event, pointer))
 }
 
 fn seen(event: &Value, now: Timestamp) -> String {
     let last = ages::since(last_seen(event), now);
-    match number(event, "/count") {
+    match number(event, "/series/count").or_else(|| number(event, "/count")) {
         Some(count @ 2..) => {
-            format!("{last} (x{count} over {})", ages::since(time(event, "/firstTimestamp"), now))
+            let first = time(event, "/firstTimestamp").or_else(|| time(event, "/eventTime"));
+            format!("{last} (x{count} over {})", ages::since(first, now))
         }
         _ => last,
     }
@@ -81,5 +88,14 @@ mod tests {
                 ("NAME", "beat.1"),
             ],
         );
+    }
+
+    #[test]
+    fn an_event_that_goes_on_counts_in_its_series() {
+        let event = json!({
+            "metadata": {"name": "beat.1"}, "eventTime": "2026-08-01T11:00:00.000000Z", "count": 0,
+            "series": {"count": 3, "lastObservedTime": "2026-08-01T11:59:55.000000Z"},
+        });
+        assert_eq!((super::COLUMNS[0].cell)(&event, crate::tests::noon()), "5s (x3 over 60m)");
     }
 }

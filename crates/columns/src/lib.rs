@@ -59,6 +59,7 @@ pub fn of(kind: Kind) -> &'static [Column] {
         Kind::Event => &event::COLUMNS,
         Kind::Secret => &config::SECRET,
         Kind::ConfigMap => &config::CONFIG_MAP,
+        Kind::ServiceAccount => &config::SERVICE_ACCOUNT,
         Kind::Namespace => &config::NAMESPACE,
         Kind::Lease => &config::LEASE,
     }

@@ -11,6 +11,7 @@ use crate::merged::merge;
 use crate::ownership::{Endpoint, NEVER_OWNED, Request, with_managed_fields, without_managed_fields};
 use crate::prune::prune;
 use crate::time;
+use crate::upgrade;
 use crate::value::{alike, drop_nulls};
 
 /// What an apply made of an object, with its managed fields.
@@ -104,7 +105,9 @@ pub fn apply_settled(
 ) -> Result<Outcome, ApplyError> {
     refuse(live, &config, request)?;
     let attempt = Attempt::new(live, &config, request, settle)?;
-    let bridged = request.manager == kubectl::MANAGER && request.endpoint != Endpoint::Status;
+    // What is applied to a part is not what the annotation says.
+    let whole = matches!(request.endpoint, Endpoint::Whole | Endpoint::Main);
+    let bridged = whole && request.manager == kubectl::MANAGER;
     let (object, managers) = match attempt.run(request, request.force) {
         Err(conflicts) if bridged => {
             let allowed = kubectl::own_conflicts(attempt.live.as_ref(), request, settle);
@@ -175,6 +178,7 @@ impl<'a> Attempt<'a> {
                 managers.0.insert(id, Owned { api_version, time, fields });
             }
         }
+        upgrade::take_over(&mut managers, request);
         let mut config = config.clone();
         request.leave_aside(&mut config);
         let claimed = request.own(of(&config, at)?);
@@ -200,16 +204,22 @@ impl<'a> Attempt<'a> {
         let changes = changes.unless_alike(live, (self.settle)(&merged).as_ref(), at);
 
         let set = changes.set();
-        let conflicts = self.conflicts(&set);
+        let conflicts = self.conflicts(request, &set);
         if !force && !conflicts.0.is_empty() {
             return Err(conflicts);
         }
         Ok((merged, self.owners(request, &changes, &set)))
     }
 
-    fn conflicts(&self, set: &FieldSet) -> Conflicts {
+    /// Whether nobody owns anything, and this manager is not to either: then there is nothing to write down.
+    fn is_about_nothing(&self, live: &Value) -> bool {
+        self.claimed.is_empty() && Managers::of(live).is_empty()
+    }
+
+    fn conflicts(&self, request: &Request<'_>, set: &FieldSet) -> Conflicts {
         let mut conflicts = Vec::new();
-        for (owner, owned) in self.managers.iter().filter(|(id, _)| **id != self.id) {
+        let others = self.managers.iter().filter(|(id, _)| **id != self.id);
+        for (owner, owned) in others.filter(|(id, _)| upgrade::is_in_the_way(id, request)) {
             for path in owned.fields.intersection(set).paths() {
                 let (owner, api_version) = (owner.clone(), owned.api_version.clone());
                 conflicts.push(Conflict { owner, api_version, path });
@@ -244,7 +254,7 @@ impl<'a> Attempt<'a> {
         });
         if let Some(live) = live
             && same
-            && managers.same_but_for_times(&Managers::of(live))
+            && (managers.same_but_for_times(&Managers::of(live)) || self.is_about_nothing(live))
         {
             return Outcome::Unchanged(live.clone());
         }

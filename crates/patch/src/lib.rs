@@ -32,11 +32,12 @@
 //! # What it follows
 //!
 //! Field sets, conflicts, shared ownership, pruning, the cap on update managers, the entry for what was there before the
-//! first apply and the bridge for kubectl are those of the Kubernetes API server, with four differences. An item of a list
+//! first apply and the bridge for kubectl are those of the Kubernetes API server, with five differences. An item of a list
 //! by key in which somebody else owns a field is kept with it, and with its key fields. Items and map entries that nobody
 //! owns are kept when the last owner of what is beside them leaves, unless a block goes as a whole. A null that a
 //! configuration sets owns its field and empties it, and is not stored. A value that is stored in another way than it
-//! was written is the same value.
+//! was written is the same value. What [`DROVER`] updated before counts as applied by it, and what nobody is known to have
+//! written is not in its way: so objects move from its older applies to those on the server.
 //!
 //! # Absent
 //!
@@ -60,9 +61,11 @@ mod shape;
 pub mod strategic;
 mod time;
 pub mod update;
+mod upgrade;
 mod value;
 
 pub use kubectl::{LAST_APPLIED, MANAGER as KUBECTL};
 pub use ownership::{Endpoint, Request};
 pub use shape::Shape;
+pub use upgrade::MANAGER as DROVER;
 pub use value::{Scalar, drop_nulls};

@@ -6,7 +6,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::kinds::core::{Lease, Namespace, Node};
-use crate::kinds::{Assignment, ConfigMap, Event, NodePool, Run, Secret, Service, Task, Timer};
+use crate::kinds::{
+    Assignment, ConfigMap, Event, NodePool, Run, Secret, Service, ServiceAccount, Task, Timer,
+};
 use crate::shape::{self, Shape};
 use crate::validate::{self, Rules};
 use crate::{FieldError, FieldPath, Kind, not_built};
@@ -29,6 +31,7 @@ pub fn admit(kind: Kind, mut value: Value, old: Option<&Value>) -> Result<Admitt
         Kind::Node => typed::<Node>(kind, &value, old),
         Kind::Secret => typed::<Secret>(kind, &value, old),
         Kind::ConfigMap => typed::<ConfigMap>(kind, &value, old),
+        Kind::ServiceAccount => typed::<ServiceAccount>(kind, &value, old),
         Kind::Event => typed::<Event>(kind, &value, old),
         Kind::Lease => typed::<Lease>(kind, &value, old),
         Kind::Timer => typed::<Timer>(kind, &value, old),

@@ -19,6 +19,7 @@ pub enum Kind {
     Node,
     Secret,
     ConfigMap,
+    ServiceAccount,
     Event,
     Lease,
     Timer,
@@ -67,10 +68,11 @@ macro_rules! names {
 
 impl Kind {
     /// All of them, in the order in which an apply creates them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Namespace,
         Self::Secret,
         Self::ConfigMap,
+        Self::ServiceAccount,
         Self::Node,
         Self::NodePool,
         Self::Lease,
@@ -89,6 +91,9 @@ impl Kind {
             Self::Node => names!("", "Node", "nodes", "node", &["no"], Cluster, true),
             Self::Secret => names!("", "Secret", "secrets", "secret", &[], Namespaced, false),
             Self::ConfigMap => names!("", "ConfigMap", "configmaps", "configmap", &["cm"], Namespaced, false),
+            Self::ServiceAccount => {
+                names!("", "ServiceAccount", "serviceaccounts", "serviceaccount", &["sa"], Namespaced, false)
+            }
             Self::Event => names!("", "Event", "events", "event", &["ev"], Namespaced, false),
             Self::Lease => names!("coordination.k8s.io", "Lease", "leases", "lease", &[], Namespaced, false),
             Self::Timer => names!(GROUP, "Timer", "timers", "timer", &["tm"], Namespaced, true),

@@ -11,6 +11,7 @@ pub mod field;
 pub mod kind;
 pub mod kinds;
 pub mod meta;
+mod micro_time;
 pub mod not_built;
 pub mod quantity;
 pub mod references;

@@ -12,7 +12,7 @@ const CLIENTS: &str = "Kubernetes clients, users and roles";
 const KINDS: [(&str, &[&str], &str); 7] = [
     (crate::API_VERSION, &["Channel", "SharedVar", "SharedVarValue", "Gateway"], MESSAGES),
     (crate::API_VERSION, &["GitSource"], GIT),
-    ("v1", &["Pod", "ServiceAccount"], CLIENTS),
+    ("v1", &["Pod"], CLIENTS),
     ("rbac.authorization.k8s.io/v1", &["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"], CLIENTS),
     ("authentication.k8s.io/v1", &["TokenReview", "TokenRequest", "SelfSubjectReview"], CLIENTS),
     (
@@ -99,6 +99,7 @@ pub fn not_built_field(kind: Kind, path: &str) -> Option<&'static str> {
         | Kind::Node
         | Kind::Secret
         | Kind::ConfigMap
+        | Kind::ServiceAccount
         | Kind::Event
         | Kind::Lease
         | Kind::Run => return None,

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use crate::Kind;
 use crate::kinds::core::{Lease, Namespace, Node};
-use crate::kinds::{Assignment, ConfigMap, Event, NodePool, Run, Secret, Service, Task, Timer};
+use crate::kinds::{
+    Assignment, ConfigMap, Event, NodePool, Run, Secret, Service, ServiceAccount, Task, Timer,
+};
 
 /// The schema of a kind.
 pub fn schema(kind: Kind) -> Value {
@@ -15,6 +17,7 @@ pub fn schema(kind: Kind) -> Value {
         Kind::Node => schemars::schema_for!(Node),
         Kind::Secret => schemars::schema_for!(Secret),
         Kind::ConfigMap => schemars::schema_for!(ConfigMap),
+        Kind::ServiceAccount => schemars::schema_for!(ServiceAccount),
         Kind::Event => schemars::schema_for!(Event),
         Kind::Lease => schemars::schema_for!(Lease),
         Kind::Timer => schemars::schema_for!(Timer),
@@ -40,6 +43,7 @@ fn purpose(kind: Kind) -> &'static str {
         Kind::Node => "A host with an agent: what it is, whether it is there, and whether it takes new work.",
         Kind::Secret => "Values, in base64, that only nodes get whose work names them.",
         Kind::ConfigMap => "Values for processes, in plain text.",
+        Kind::ServiceAccount => "Who a program is, and what it may do here.",
         Kind::Event => "Something that happened to an object.",
         Kind::Lease => "A claim that its holder renews.",
         Kind::Timer => "When to run a template, where, and what to do about overlap and missed ticks.",

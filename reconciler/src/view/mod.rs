@@ -43,6 +43,7 @@ pub(crate) struct View {
     pub(crate) events: Reflector<SeenEvent>,
     secrets: Reflector<Bare>,
     config_maps: Reflector<Bare>,
+    accounts: Reflector<Bare>,
     leases: Reflector<Bare>,
 }
 
@@ -81,6 +82,7 @@ impl View {
             events: follow(Kind::Event, client, scene, triggers::event),
             secrets: follow(Kind::Secret, client, scene, nothing),
             config_maps: follow(Kind::ConfigMap, client, scene, nothing),
+            accounts: follow(Kind::ServiceAccount, client, scene, triggers::account),
             leases: follow(Kind::Lease, client, scene, nothing),
         }
     }
@@ -98,6 +100,7 @@ impl View {
         self.events.synced().await;
         self.secrets.synced().await;
         self.config_maps.synced().await;
+        self.accounts.synced().await;
         self.leases.synced().await;
     }
 
@@ -118,8 +121,14 @@ impl View {
             Kind::Event => of(&self.events, key),
             Kind::Secret => of(&self.secrets, key),
             Kind::ConfigMap => of(&self.config_maps, key),
+            Kind::ServiceAccount => of(&self.accounts, key),
             Kind::Lease => of(&self.leases, key),
         }
+    }
+
+    /// Whether there is such a ServiceAccount.
+    pub(crate) fn has_account(&self, key: &Key) -> bool {
+        self.accounts.get(key).is_some()
     }
 
     /// All nodes, by name.

@@ -2,6 +2,7 @@
 
 use drover_types::ObjectMeta;
 use drover_types::kinds::Run;
+use drover_types::kinds::core::EventSeries;
 use drover_types::meta::Object;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -60,12 +61,14 @@ pub(crate) struct SeenEvent {
     pub(crate) metadata: ObjectMeta,
     last_timestamp: Option<Timestamp>,
     event_time: Option<Timestamp>,
+    series: Option<EventSeries>,
 }
 
 impl SeenEvent {
     /// When it last happened, as far as anybody knows.
     pub(crate) fn last(&self) -> Option<Timestamp> {
-        self.last_timestamp.or(self.event_time).or(self.metadata.creation_timestamp)
+        let goes_on = self.series.as_ref().and_then(|series| series.last_observed_time);
+        goes_on.or(self.last_timestamp).or(self.event_time).or(self.metadata.creation_timestamp)
     }
 }
 

@@ -108,3 +108,23 @@ async fn a_terminating_namespace_is_emptied_and_waits_for_its_nodes() {
         assert!(left.items.is_empty(), "{path}: {:?}", left.items);
     }
 }
+
+#[tokio::test]
+async fn every_namespace_has_an_account_again_after_its_deletion_until_it_goes_itself() {
+    let fleet = Fleet::new().await;
+    fleet.post(Kind::Namespace, "", json!({"metadata": {"name": "shop"}})).await;
+    let account = |space: &str| Key { namespace: space.into(), name: "default".into() };
+    for space in ["default", "shop"] {
+        fleet.until("it has one", |seen| seen.accounts.get(&account(space)).is_some()).await;
+    }
+    let first = fleet.seen.accounts.get(&account("shop")).unwrap().metadata.uid.clone();
+    fleet.delete(Kind::ServiceAccount, &account("shop"), "Background").await;
+    fleet
+        .until("it has another one", |seen| {
+            seen.accounts.get(&account("shop")).is_some_and(|held| held.metadata.uid != first)
+        })
+        .await;
+    fleet.delete(Kind::Namespace, &node_key("shop"), "Background").await;
+    fleet.until("it is gone", |seen| seen.namespaces.get(&node_key("shop")).is_none()).await;
+    fleet.until("so is its account", |seen| seen.accounts.get(&account("shop")).is_none()).await;
+}

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use drover_client::{Change, Client, Reflector, ReflectorOptions};
 use drover_types::Kind;
-use drover_types::kinds::{Assignment, Event, Namespace, Node, NodePool, Run, Service, Task, Timer};
+use drover_types::kinds::{
+    Assignment, Event, Namespace, Node, NodePool, Run, Service, ServiceAccount, Task, Timer,
+};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
@@ -22,6 +24,7 @@ pub(crate) struct Seen {
     pub(crate) services: Reflector<Service>,
     pub(crate) namespaces: Reflector<Namespace>,
     pub(crate) events: Reflector<Event>,
+    pub(crate) accounts: Reflector<ServiceAccount>,
     /// How often each Assignment was made, by workload uid and node.
     made: Arc<Mutex<BTreeMap<(String, String), u32>>>,
     /// How often each Timer that ever was changed, by name.
@@ -78,6 +81,7 @@ impl Seen {
             services: follow(client, Kind::Service, &bell, |_| {}),
             namespaces: follow(client, Kind::Namespace, &bell, |_| {}),
             events: follow(client, Kind::Event, &bell, |_| {}),
+            accounts: follow(client, Kind::ServiceAccount, &bell, |_| {}),
             made,
             had,
             lost,

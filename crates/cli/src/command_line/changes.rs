@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use drover_types::Duration;
 
 use super::objects::limit;
-use super::{NameOrJson, Output, Target};
+use super::{NameOrData, Output, Target};
 
 /// Which manifests.
 #[derive(Args)]
@@ -47,10 +47,22 @@ pub(crate) struct Apply {
     pub(crate) dry_run: DryRun,
     /// Print the objects, or their names, instead of what was done
     #[arg(short = 'o', long, value_enum)]
-    pub(crate) output: Option<NameOrJson>,
-    #[arg(long, hide = true)]
+    pub(crate) output: Option<NameOrData>,
+    /// Take fields that others have changed since
+    #[arg(long)]
+    pub(crate) force_conflicts: bool,
+    /// Delete what is in the set of --applyset and no longer among the manifests
+    #[arg(long)]
     pub(crate) prune: bool,
-    #[arg(long, hide = true)]
+    /// The set that is applied: a Secret of this name, or secrets/NAME, or configmaps/NAME, keeps it
+    #[arg(long, value_name = "[KIND/]NAME")]
+    pub(crate) applyset: Option<String>,
+    /// As whom to apply: what a manager no longer lists goes, and what others own is theirs
+    #[arg(long, value_name = "NAME", default_value = drover_apiserver::APPLIER)]
+    pub(crate) field_manager: String,
+    /// There is no other way
+    #[arg(long, hide = true, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1,
+        require_equals = true, default_missing_value = "true")]
     pub(crate) server_side: bool,
     #[command(flatten)]
     pub(crate) target: Target,

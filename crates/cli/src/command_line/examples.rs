@@ -26,7 +26,48 @@ pub(super) const APPLY: &str = "\
 Examples:
   drover apply -f beat.yaml
   drover apply -R -f manifests --dry-run=server
-  cat beat.yaml | drover apply -f -";
+  cat beat.yaml | drover apply -f -
+  drover apply --prune --applyset web -f web
+
+It is server-side apply: fields that a manifest no longer lists go, and fields that others own are theirs until
+--force-conflicts. kubectl reads and writes apply sets in the same way; one is kept by one of the two at a time.";
+
+pub(super) const DIFF: &str = "\
+Examples:
+  drover diff -f beat.yaml
+  drover diff -R -f manifests -o json
+
+Exit code 0 says that nothing would change, 1 that something would, 2 that it cannot be told. Values of Secrets are
+not shown.";
+
+pub(super) const EDIT: &str = "\
+Examples:
+  drover edit timer beat
+  VISUAL='code --wait' drover edit service/web
+
+The editor is VISUAL, else EDITOR, else vi.";
+
+pub(super) const PATCH: &str = "\
+Examples:
+  drover patch timer beat -p 'spec: {suspend: true}'
+  drover patch timer beat --type=json -p '[{\"op\": \"remove\", \"path\": \"/spec/suspend\"}]'
+  drover patch service/web --subresource=scale -p '{\"spec\": {\"replicas\": 3}}'";
+
+pub(super) const LABEL: &str = "\
+Examples:
+  drover label node web-1 tier=web
+  drover label timers --all team=ops old-label-
+  drover label timer beat tier=db --overwrite";
+
+pub(super) const ANNOTATE: &str = "\
+Examples:
+  drover annotate timer beat owner='the web team'
+  drover annotate timers -l tier=web note-";
+
+pub(super) const SCALE: &str = "\
+Examples:
+  drover scale service/web --replicas=3
+  drover scale services -l tier=web --current-replicas=2 --replicas=4";
 
 pub(super) const GET: &str = "\
 Examples:

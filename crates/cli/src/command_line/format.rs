@@ -18,11 +18,13 @@ pub(crate) enum Output {
 
 /// What is printed of objects that were changed.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum NameOrJson {
+pub(crate) enum NameOrData {
     /// `kind/name`.
     Name,
     /// The objects.
     Json,
+    /// The objects.
+    Yaml,
 }
 
 /// How objects are printed.

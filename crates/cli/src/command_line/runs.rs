@@ -5,7 +5,7 @@ use drover_types::Duration;
 use jiff::Timestamp;
 
 use super::objects::limit;
-use super::{NameOrJson, Output, Target};
+use super::{NameOrData, Output, Target};
 
 #[derive(Args)]
 pub(crate) struct Logs {
@@ -67,7 +67,7 @@ pub(crate) struct RunTask {
     pub(crate) timeout: Duration,
     /// Print the call, or its name, instead of what was done
     #[arg(short = 'o', long, value_enum)]
-    pub(crate) output: Option<NameOrJson>,
+    pub(crate) output: Option<NameOrData>,
     #[command(flatten)]
     pub(crate) target: Target,
 }

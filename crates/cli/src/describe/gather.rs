@@ -35,6 +35,7 @@ pub(crate) async fn gather(client: &Client, kind: Kind, object: Value) -> Result
         Kind::Namespace
         | Kind::Secret
         | Kind::ConfigMap
+        | Kind::ServiceAccount
         | Kind::Event
         | Kind::Lease
         | Kind::NodePool

@@ -85,6 +85,10 @@ async fn apply(args: &command_line::Dev, plane: &ControlPlane) -> Result<bool> {
         paths: args.paths.clone(),
         recursive: args.recursive,
         target: Target { kubeconfig: Some(plane.kubeconfig.clone()), ..Target::default() },
+        field_manager: drover_apiserver::APPLIER.to_owned(),
+        server_side: true,
+        // What is given at the start is what there is to be.
+        force_conflicts: true,
         ..Apply::default()
     };
     let code = tokio::task::spawn_blocking(move || verbs::apply::run(&apply)).await??;

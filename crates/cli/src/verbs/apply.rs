@@ -1,10 +1,12 @@
-//! `drover apply -f PATH`: create or replace. Every manifest is read, checked here, and tried on the server, before the
-//! first is kept: a refusal of any leaves everything as it was. What is there already is not tried, nor is what is alone.
+//! `drover apply -f PATH`: server-side apply. Every manifest is read, checked here, and tried on the server, before the
+//! first is kept: a refusal of any leaves everything as it was. What would not change is not tried, nor is what is alone.
 //!
-//! Absent so far: field ownership (server-side apply) and pruning.
+//! With `--prune`, what is in the apply set and no longer among the manifests is deleted, once all of them are kept.
 
+mod apply_set;
 mod order;
 mod progress;
+mod prune;
 mod refused;
 mod send;
 
@@ -18,59 +20,156 @@ use drover_types::Kind;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
-use crate::command_line::{Apply, DryRun, NameOrJson};
+use crate::changed::Changed;
+use crate::command_line::{Apply, DryRun, NameOrData};
 use crate::connect::{Connection, block_on, connect};
 use crate::failure::usage;
 use crate::manifests::{self, Manifest, Outcome};
-use crate::output::document;
 use crate::resources::shown;
 use crate::terminal;
+use apply_set::ApplySet;
 use progress::Progress;
-use send::{Done, Sending, Word};
+pub(super) use send::Done;
+use send::{As, Sending, Word};
 
 /// Requests under way at once.
 const IN_FLIGHT: usize = 32;
 
 pub(crate) fn run(args: &Apply) -> Result<ExitCode> {
-    if args.prune {
-        return Err(usage("--prune is not built yet: it comes with Kubernetes clients (server-side apply)"));
-    }
-    if args.server_side {
+    if !args.server_side {
         return Err(usage(
-            "--server-side is not built yet: it comes with Kubernetes clients (server-side apply)",
+            "--server-side=false is not supported: who owns which field is known to the server alone",
         ));
     }
+    match (args.prune, &args.applyset) {
+        (true, None) => {
+            return Err(usage("--prune needs --applyset NAME: what is pruned is what left that set"));
+        }
+        (false, Some(_)) => return Err(usage("--applyset needs --prune")),
+        _ => {}
+    }
+    let Some((connection, stages)) = begin(args)? else { return Ok(ExitCode::FAILURE) };
+    block_on(async {
+        let mut set = match &args.applyset {
+            None => None,
+            Some(word) => Some(ApplySet::find(&connection, word).await.context("nothing was applied")?),
+        };
+        let work = Work { args, connection: &connection, stages: &stages };
+        work.all(set.as_mut()).await
+    })
+}
+
+/// The server, and the manifests in their stages. None if they are bad, which was told.
+fn begin(args: &Apply) -> Result<Option<(Connection, Vec<Vec<Manifest>>)>> {
     let recursion = if args.recursive { Recursion::Deep } else { Recursion::Flat };
     let good = match manifests::read(&args.paths, recursion)? {
         Outcome::Good(good) => good,
-        Outcome::Bad(bad) => return nothing(args, &bad),
+        Outcome::Bad(bad) => return nothing(args, &bad).map(|_| None),
     };
-    if good.is_empty() {
+    // All objects of a set may leave it; without one, there is nothing to do.
+    if good.is_empty() && !args.prune {
         bail!("nothing to apply: there is no object in what was given");
     }
     let connection = connect(&args.target)?;
-    let strangers = strangers(args, &good);
-    if !strangers.is_empty() {
-        return nothing(args, &strangers);
+    let mut strangers = strangers(args, &good);
+    if args.prune {
+        strangers.extend(good.iter().filter_map(labelled));
     }
-    let progress = Progress::new(good.len());
-    // One object needs no try: its own write is all or nothing.
-    let alone = good.len() == 1 && args.dry_run == DryRun::None;
-    let stages = order::stages(good);
-    block_on(async {
-        if alone {
-            return keep(args, &connection, &stages, (vec![vec![None]], &progress)).await;
-        }
-        let checked = match check(args, &connection, &stages, &progress).await {
-            Ok(Ok(checked)) => checked,
-            Ok(Err(refused)) => {
-                progress.end();
-                return nothing(args, &refused);
+    if !strangers.is_empty() {
+        return nothing(args, &strangers).map(|_| None);
+    }
+    Ok(Some((connection, order::stages(good))))
+}
+
+/// What an apply would make of each object, in its order. None if it would be refused, which was told.
+pub(super) fn tried(args: &Apply) -> Result<Option<Vec<(Kind, Done)>>> {
+    let Some((connection, stages)) = begin(args)? else { return Ok(None) };
+    let work = Work { args, connection: &connection, stages: &stages };
+    let progress = Progress::new(0);
+    let checked = match block_on(async { Ok(work.check(None, &progress).await?) })? {
+        Ok(checked) => checked,
+        Err(refused) => return nothing(args, &refused).map(|_| None),
+    };
+    let all = stages.iter().zip(checked).flat_map(|(stage, checked)| stage.iter().zip(checked));
+    let tried = all.map(|(manifest, checked)| {
+        // Its namespace is still to be made: nobody has anything against it that could be told here.
+        let object = || Done { word: "created", object: manifest.value.clone(), live: None };
+        (manifest.kind, checked.unwrap_or_else(object))
+    });
+    Ok(Some(tried.collect()))
+}
+
+/// What is to be done.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    args: &'a Apply,
+    connection: &'a Connection,
+    stages: &'a [Vec<Manifest>],
+}
+
+impl Work<'_> {
+    async fn all(self, mut set: Option<&mut ApplySet>) -> Result<ExitCode> {
+        let Self { args, connection, stages } = self;
+        let total = stages.iter().map(Vec::len).sum();
+        let id = set.as_ref().map(|set| set.id.clone());
+        let progress = Progress::new(total);
+        // One object needs no try: its own write is all or nothing.
+        let alone = total == 1 && args.dry_run == DryRun::None && set.is_none();
+        let checked = if alone {
+            vec![vec![None]]
+        } else {
+            match self.check(id.as_deref(), &progress).await {
+                Ok(Ok(checked)) => checked,
+                Ok(Err(refused)) => {
+                    progress.end();
+                    return nothing(args, &refused);
+                }
+                Err(error) => return Err(anyhow::Error::from(error).context("nothing was applied")),
             }
-            Err(error) => return Err(anyhow::Error::from(error).context("nothing was applied")),
         };
-        keep(args, &connection, &stages, (checked, &progress)).await
-    })
+        let latest = set.as_ref().map(|set| prune::contents(set, connection, stages)).unwrap_or_default();
+        let kept = args.dry_run == DryRun::None;
+        if let Some(set) = set.as_deref_mut()
+            && kept
+        {
+            let widest = prune::union(latest.clone(), &set.held);
+            set.note(connection, widest).await.context("nothing was applied")?;
+        }
+        let mut changed = Changed::new(args.output, args.dry_run);
+        if let Some(code) = self.keep(id.as_deref(), (checked, &progress), &mut changed).await? {
+            return Ok(code);
+        }
+        if let Some(set) = set {
+            let all = prune::union(latest.clone(), &set.held);
+            for left in prune::left(set, connection, (&all, stages)).await? {
+                if kept {
+                    let shown = left.shown();
+                    prune::prune(connection, &left)
+                        .await
+                        .with_context(|| format!("{shown} was not pruned"))?;
+                }
+                changed.gone(left.kind, &left.name, "pruned")?;
+            }
+            if kept {
+                set.note(connection, latest).await?;
+            }
+        }
+        changed.end()?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn applier<'s>(&'s self, set: Option<&'s str>) -> As<'s> {
+        As { manager: &self.args.field_manager, force: self.args.force_conflicts, set }
+    }
+}
+
+/// Labels of apply sets are this command's to write.
+fn labelled(manifest: &Manifest) -> Option<Diagnostic> {
+    let labels = manifest.document.value.pointer("/metadata/labels")?;
+    let label = [apply_set::PART_OF, apply_set::ID].into_iter().find(|label| labels.get(label).is_some())?;
+    let path = FieldPath::parse("metadata.labels").key(label);
+    let message = format!("{label} is written by the apply itself");
+    Some(manifest.document.error_at_key(&path, message).help("delete the label"))
 }
 
 /// `-n` and a manifest that says otherwise cannot both be meant.
@@ -89,99 +188,87 @@ fn strangers(args: &Apply, manifests: &[Manifest]) -> Vec<Diagnostic> {
 
 type Checked = Vec<Vec<Option<Done>>>;
 
-/// Tries every object. What is in a namespace that this set makes cannot be tried yet: that is none.
-async fn check(
-    args: &Apply,
-    connection: &Connection,
-    stages: &[Vec<Manifest>],
-    progress: &Progress,
-) -> Result<Result<Checked, Vec<Diagnostic>>, Error> {
-    let made: BTreeSet<&str> = stages
-        .iter()
-        .flatten()
-        .filter(|manifest| manifest.kind == Kind::Namespace)
-        .map(|manifest| manifest.document.name.as_str())
-        .collect();
-    let mut sending =
-        Sending::new(connection, if args.dry_run == DryRun::Client { Word::Guess } else { Word::Try });
-    let (mut checked, mut refused) = (Vec::new(), Vec::new());
-    for stage in stages {
-        sending.look_ahead(stage).await?;
-        let sending = &sending;
-        let tried =
-            stage.iter().map(|manifest| async move { (manifest, sending.send(manifest, None).await) });
-        let mut tried = stream::iter(tried).buffered(IN_FLIGHT);
-        let mut done = Vec::new();
-        while let Some((manifest, result)) = tried.next().await {
-            progress.step();
-            match result {
-                Ok(result) => done.push(Some(result)),
-                Err(error) if refused::lacks_namespace(&error, &made) => done.push(None),
-                Err(error) => refused.extend(refused::diagnostics(manifest, error)?),
-            }
-        }
-        checked.push(done);
-    }
-    Ok(if refused.is_empty() { Ok(checked) } else { Err(refused) })
-}
-
-/// Makes the changes that the check found, stage by stage, and says each.
-async fn keep(
-    args: &Apply,
-    connection: &Connection,
-    stages: &[Vec<Manifest>],
-    (checked, progress): (Checked, &Progress),
-) -> Result<ExitCode> {
-    let sending = Sending::new(connection, Word::Keep);
-    let mut objects = Vec::new();
-    let (mut kept, total) = (0, stages.iter().map(Vec::len).sum::<usize>());
-    for (stage, checked) in stages.iter().zip(checked) {
-        let sent = stage.iter().zip(checked).map(|(manifest, checked)| {
+impl Work<'_> {
+    /// Tries every object. What is in a namespace that this set makes cannot be tried yet: that is none.
+    async fn check(
+        self,
+        set: Option<&str>,
+        progress: &Progress,
+    ) -> Result<Result<Checked, Vec<Diagnostic>>, Error> {
+        let Self { args, connection, stages } = self;
+        let made: BTreeSet<&str> = stages
+            .iter()
+            .flatten()
+            .filter(|manifest| manifest.kind == Kind::Namespace)
+            .map(|manifest| manifest.document.name.as_str())
+            .collect();
+        let word = if args.dry_run == DryRun::Client { Word::Guess } else { Word::Try };
+        let mut sending = Sending::new(connection, self.applier(set), word);
+        let (mut checked, mut refused) = (Vec::new(), Vec::new());
+        for stage in stages {
+            sending.look_ahead(stage).await?;
             let sending = &sending;
-            async move {
-                let done = match checked {
-                    Some(done) if args.dry_run != DryRun::None || done.word == "unchanged" => Ok(done),
-                    None if args.dry_run != DryRun::None => {
-                        Ok(Done { word: "created", object: manifest.value.clone(), live: None })
+            let tried =
+                stage.iter().map(|manifest| async move { (manifest, sending.send(manifest, None).await) });
+            let mut tried = stream::iter(tried).buffered(IN_FLIGHT);
+            let mut done = Vec::new();
+            while let Some((manifest, result)) = tried.next().await {
+                progress.step();
+                match result {
+                    Ok(result) => {
+                        refused.extend(set.and_then(|set| refused::of_another_set(manifest, &result, set)));
+                        done.push(Some(result));
                     }
-                    tried => sending.send(manifest, tried).await,
-                };
-                (manifest, done)
-            }
-        });
-        let mut sent = stream::iter(sent).buffered(IN_FLIGHT);
-        while let Some((manifest, result)) = sent.next().await {
-            progress.step();
-            let done = match result {
-                Ok(done) => done,
-                Err(error) => {
-                    progress.end();
-                    drop(sent);
-                    return stopped(args, manifest, error, (kept, total));
+                    Err(error) if refused::lacks_namespace(&error, &made) => done.push(None),
+                    Err(error) => refused.extend(refused::diagnostics(manifest, error)?),
                 }
-            };
-            kept += 1;
-            let shown = shown(manifest.kind, &manifest.document.name);
-            match args.output {
-                None => progress
-                    .aside(|| terminal::report(&format!("{shown} {}{}\n", done.word, suffix(args))))?,
-                Some(NameOrJson::Name) => progress.aside(|| terminal::report(&format!("{shown}\n")))?,
-                Some(NameOrJson::Json) => objects.push(done.object),
+            }
+            checked.push(done);
+        }
+        Ok(if refused.is_empty() { Ok(checked) } else { Err(refused) })
+    }
+
+    /// Makes the changes that the check found, stage by stage, and says each. An exit code, if it was stopped.
+    async fn keep(
+        self,
+        set: Option<&str>,
+        (checked, progress): (Checked, &Progress),
+        changed: &mut Changed,
+    ) -> Result<Option<ExitCode>> {
+        let Self { args, connection, stages } = self;
+        let sending = Sending::new(connection, self.applier(set), Word::Keep);
+        let (mut kept, total) = (0, stages.iter().map(Vec::len).sum::<usize>());
+        for (stage, checked) in stages.iter().zip(checked) {
+            let sent = stage.iter().zip(checked).map(|(manifest, checked)| {
+                let sending = &sending;
+                async move {
+                    let done = match checked {
+                        Some(done) if args.dry_run != DryRun::None || done.word == "unchanged" => Ok(done),
+                        None if args.dry_run != DryRun::None => {
+                            Ok(Done { word: "created", object: manifest.value.clone(), live: None })
+                        }
+                        tried => sending.send(manifest, tried).await,
+                    };
+                    (manifest, done)
+                }
+            });
+            let mut sent = stream::iter(sent).buffered(IN_FLIGHT);
+            while let Some((manifest, result)) = sent.next().await {
+                progress.step();
+                let done = match result {
+                    Ok(done) => done,
+                    Err(error) => {
+                        progress.end();
+                        drop(sent);
+                        return stopped(args, manifest, error, (kept, total)).map(Some);
+                    }
+                };
+                kept += 1;
+                progress.aside(|| changed.say(manifest.kind, done.object, done.word))?;
             }
         }
-    }
-    progress.end();
-    if args.output == Some(NameOrJson::Json) {
-        terminal::report(&format!("{:#}\n", document(objects.len() == 1, objects)))?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn suffix(args: &Apply) -> &'static str {
-    match args.dry_run {
-        DryRun::None => "",
-        DryRun::Client => " (dry run)",
-        DryRun::Server => " (server dry run)",
+        progress.end();
+        Ok(None)
     }
 }
 
@@ -207,7 +294,7 @@ fn nothing(args: &Apply, found: &[Diagnostic]) -> Result<ExitCode> {
 }
 
 fn tell(args: &Apply, found: &[Diagnostic], said: &str) -> Result<ExitCode> {
-    if args.output == Some(NameOrJson::Json) {
+    if args.output == Some(NameOrData::Json) {
         let diagnostics: Vec<Value> = found.iter().map(Diagnostic::to_json).collect();
         terminal::report(&format!("{}\n", json!({ "error": said, "diagnostics": diagnostics })))?;
     } else {

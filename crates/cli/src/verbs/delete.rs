@@ -7,31 +7,24 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use drover_client::{Client, DeleteOptions, EventKind, List, ListOptions};
+use drover_client::{Client, DeleteOptions, EventKind, ListOptions};
 use drover_manifest::Recursion;
 use drover_types::Kind;
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 
+use crate::chosen::{Choice, Chosen};
 use crate::command_line::{Cascade, Delete};
-use crate::connect::{Connection, block_on, collection_path, connect, object_path};
+use crate::connect::{Connection, block_on, collection_path, connect};
 use crate::failure::usage;
 use crate::follow::Follow;
 use crate::manifests::{self, Outcome};
-use crate::resources::{self, shown};
 use crate::terminal;
 use crate::waiting::Until;
-use drover_columns::fields::{name, namespace, text};
+use drover_columns::fields::text;
 
 /// Requests under way at once.
 const IN_FLIGHT: usize = 32;
-
-/// An object that is to go.
-struct Doomed {
-    kind: Kind,
-    namespace: String,
-    name: String,
-}
 
 pub(crate) fn run(args: &Delete) -> Result<ExitCode> {
     if args.now || args.force || args.grace_period.is_some() {
@@ -77,10 +70,10 @@ fn manifests(args: &Delete) -> Result<Option<Option<FromFiles>>> {
     }
 }
 
-fn placed(found: FromFiles, connection: &Connection) -> Vec<Doomed> {
+fn placed(found: FromFiles, connection: &Connection) -> Vec<Chosen> {
     found
         .into_iter()
-        .map(|(kind, namespace, name)| Doomed {
+        .map(|(kind, namespace, name)| Chosen {
             kind,
             namespace: namespace.unwrap_or_else(|| connection.namespace.clone()),
             name,
@@ -88,36 +81,10 @@ fn placed(found: FromFiles, connection: &Connection) -> Vec<Doomed> {
         .collect()
 }
 
-async fn named(args: &Delete, connection: &Connection) -> Result<Vec<Doomed>> {
-    let mut doomed = Vec::new();
-    for wanted in resources::parse(&args.what)? {
-        let selects = args.all || args.selector.is_some();
-        match (wanted.names.is_empty(), selects) {
-            (true, false) => {
-                return Err(usage("name what is to be deleted, or give a selector (-l) or --all"));
-            }
-            (false, true) => return Err(usage("a name cannot be given together with a selector or --all")),
-            (false, false) if args.all_namespaces => {
-                return Err(usage("a name cannot be given together with --all-namespaces"));
-            }
-            (false, false) => doomed.extend(wanted.names.into_iter().map(|name| Doomed {
-                kind: wanted.kind,
-                namespace: connection.namespace.clone(),
-                name,
-            })),
-            (true, true) => {
-                let space = (!args.all_namespaces).then_some(connection.namespace.as_str());
-                let options = ListOptions { label_selector: args.selector.clone(), ..ListOptions::default() };
-                let path = collection_path(wanted.kind, space);
-                let list: List<Value> = connection.client.list(&path, &options).await?;
-                doomed.extend(list.items.iter().map(|object| Doomed {
-                    kind: wanted.kind,
-                    namespace: namespace(object).to_owned(),
-                    name: name(object).to_owned(),
-                }));
-            }
-        }
-    }
+async fn named(args: &Delete, connection: &Connection) -> Result<Vec<Chosen>> {
+    let choice =
+        Choice { selector: args.selector.clone(), all: args.all, all_namespaces: args.all_namespaces };
+    let doomed = choice.of(&args.what, connection, "deleted").await?;
     if doomed.is_empty() {
         terminal::tell("nothing to delete");
     }
@@ -125,7 +92,7 @@ async fn named(args: &Delete, connection: &Connection) -> Result<Vec<Doomed>> {
 }
 
 /// Deletes in order, several at once; every failure is told, and the last is the command's.
-async fn all(args: &Delete, client: &Client, doomed: &[Doomed]) -> Result<ExitCode> {
+async fn all(args: &Delete, client: &Client, doomed: &[Chosen]) -> Result<ExitCode> {
     let deadline = (!args.timeout.is_zero()).then(|| tokio::time::Instant::now() + args.timeout.to_std());
     let gone = doomed.iter().map(|one| async move {
         let work = delete(args, client, one);
@@ -144,7 +111,7 @@ async fn all(args: &Delete, client: &Client, doomed: &[Doomed]) -> Result<ExitCo
         match done {
             Ok(None) => {}
             Ok(Some(word)) => {
-                let shown = shown(one.kind, &one.name);
+                let shown = one.shown();
                 let line =
                     if args.output.is_some() { format!("{shown}\n") } else { format!("{shown} {word}\n") };
                 terminal::report(&line)?;
@@ -160,15 +127,15 @@ async fn all(args: &Delete, client: &Client, doomed: &[Doomed]) -> Result<ExitCo
 }
 
 /// That an object is not gone in time, and what holds it.
-async fn still_there(args: &Delete, client: &Client, one: &Doomed) -> anyhow::Error {
-    let path = object_path(one.kind, &one.namespace, &one.name);
+async fn still_there(args: &Delete, client: &Client, one: &Chosen) -> anyhow::Error {
+    let path = one.path();
     let live: Option<Value> = client.get(&path).await.ok();
     let why = live.map(|object| format!(": {}", Until::Deleted.instead(Some(&object))));
-    anyhow!("{} is not gone after {}{}", shown(one.kind, &one.name), args.timeout, why.unwrap_or_default())
+    anyhow!("{} is not gone after {}{}", one.shown(), args.timeout, why.unwrap_or_default())
 }
 
 /// Deletes one object and says what became of it; none if it was not there and that is no error.
-async fn delete(args: &Delete, client: &Client, one: &Doomed) -> Result<Option<&'static str>> {
+async fn delete(args: &Delete, client: &Client, one: &Chosen) -> Result<Option<&'static str>> {
     let propagation = match args.cascade {
         Cascade::Background => "Background",
         Cascade::Foreground => "Foreground",
@@ -176,7 +143,7 @@ async fn delete(args: &Delete, client: &Client, one: &Doomed) -> Result<Option<&
     };
     let options =
         DeleteOptions { propagation_policy: Some(propagation.to_owned()), ..DeleteOptions::default() };
-    let answer = match client.delete(&object_path(one.kind, &one.namespace, &one.name), &options).await {
+    let answer = match client.delete(&one.path(), &options).await {
         Ok(answer) => answer,
         Err(error) if error.is_not_found() && args.ignore_not_found => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -193,7 +160,7 @@ async fn delete(args: &Delete, client: &Client, one: &Doomed) -> Result<Option<&
 }
 
 /// Waits until the object is gone, or another one has its name. What holds it is said if that takes a while.
-async fn until_gone(client: &Client, one: &Doomed, held: &Value) -> Result<()> {
+async fn until_gone(client: &Client, one: &Chosen, held: &Value) -> Result<()> {
     const A_WHILE: Duration = Duration::from_secs(5);
     let uid = text(held, "/metadata/uid");
     let options =
@@ -211,7 +178,7 @@ async fn until_gone(client: &Client, one: &Doomed, held: &Value) -> Result<()> {
                 Err(_) => {
                     told = true;
                     let why = Until::Deleted.instead(Some(&object));
-                    terminal::tell(&format!("waiting for {} to go: {why}", shown(one.kind, &one.name)));
+                    terminal::tell(&format!("waiting for {} to go: {why}", one.shown()));
                     live = Some(object);
                     continue;
                 }

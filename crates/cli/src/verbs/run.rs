@@ -9,7 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::command_line::{NameOrJson, RunTask};
+use crate::command_line::{NameOrData, RunTask};
 use crate::connect::{Connection, block_on, collection_path, connect, object_path};
 use crate::failure::usage;
 use crate::follow::Follow;
@@ -39,8 +39,9 @@ pub(crate) fn run(args: &RunTask) -> Result<ExitCode> {
                 terminal::tell(&format!("task/{name} {}", word(created)));
             }
             None => terminal::report(&format!("task/{name} {}\n", word(created)))?,
-            Some(NameOrJson::Name) => terminal::report(&format!("task/{name}\n"))?,
-            Some(NameOrJson::Json) => terminal::report(&format!("{child:#}\n"))?,
+            Some(NameOrData::Name) => terminal::report(&format!("task/{name}\n"))?,
+            Some(NameOrData::Json) => terminal::report(&format!("{child:#}\n"))?,
+            Some(NameOrData::Yaml) => terminal::report(&drover_manifest::emit(&child))?,
         }
         if !args.wait && !args.follow {
             return Ok(ExitCode::SUCCESS);

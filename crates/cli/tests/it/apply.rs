@@ -144,7 +144,7 @@ fn a_namespace_on_the_command_line_and_another_in_the_file_cannot_both_be_meant(
 }
 
 #[test]
-fn a_node_keeps_the_labels_that_drover_gave_it_unless_a_manifest_names_them() {
+fn a_node_keeps_the_labels_that_others_gave_it_and_one_that_a_manifest_names_is_a_conflict() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let _server = still(at);
@@ -153,10 +153,16 @@ fn a_node_keeps_the_labels_that_drover_gave_it_unless_a_manifest_names_them() {
     api.create(Kind::Node, &json!({"metadata": {"name": "n", "labels": labels}, "spec": {}}));
     let node =
         "apiVersion: v1\nkind: Node\nmetadata:\n  name: n\n  labels: {dc: a, kubernetes.io/os: plan9}\n";
-    for (args, word) in [(&["--dry-run=client"][..], " (dry run)"), (&[], "")] {
-        assert_eq!(apply(at, &[node], args).stdout, format!("node/n configured{word}\n"));
+    for args in [&["--dry-run=client"][..], &[]] {
+        let said = apply(at, &[node], args);
+        assert_eq!(said.code, Some(1), "{}", said.stdout);
+        assert!(said.stderr.contains("metadata.labels.kubernetes.io/os: conflict with"), "{}", said.stderr);
     }
-    let kept = json!({"kubernetes.io/os": "plan9", "drover.dev/role": "server", "dc": "a"});
+    for (args, word) in [(&["--dry-run=client"][..], " (dry run)"), (&[], "")] {
+        let force = [&["--force-conflicts"], args].concat();
+        assert_eq!(apply(at, &[node], &force).stdout, format!("node/n configured{word}\n"));
+    }
+    let kept = json!({"kubernetes.io/os": "plan9", "drover.dev/role": "server", "tier": "web", "dc": "a"});
     assert_eq!(api.get(Kind::Node, "n")["metadata"]["labels"], kept);
     assert_eq!(apply(at, &[node], &[]).stdout, "node/n unchanged\n");
 }

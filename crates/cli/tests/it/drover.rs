@@ -23,10 +23,16 @@ impl From<Output> for Said {
 
 /// Runs `drover` in `folder`, without a terminal and without the caller's environment.
 pub(crate) fn drover(folder: &Path, args: &[&str]) -> Said {
+    drover_with(folder, args, &[])
+}
+
+/// The same with variables of its environment set.
+pub(crate) fn drover_with(folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> Said {
     Command::new(env!("CARGO_BIN_EXE_drover"))
         .args(args)
         .current_dir(folder)
         .env_clear()
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .output()
         .expect("the binary starts")

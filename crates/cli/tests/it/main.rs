@@ -5,14 +5,17 @@
 mod acceptance;
 mod access;
 mod apply;
+mod apply_sets;
 mod backup;
 mod bad_input;
 mod cluster;
+mod conflicts;
 mod cut_off;
 mod delete;
 mod describe;
 mod dev;
 mod drover;
+mod edits;
 mod faults_node;
 mod faults_server;
 mod follow;

@@ -132,6 +132,12 @@ impl Api {
         self.runtime.block_on(self.client.create(&Self::path(kind, object), object))
     }
 
+    /// Makes an object as a manager of its fields.
+    pub(crate) fn create_as(&self, manager: &str, kind: Kind, object: &Value) -> Value {
+        let path = format!("{}?fieldManager={manager}", Self::path(kind, object));
+        self.runtime.block_on(self.client.create(&path, object)).unwrap()
+    }
+
     /// Writes an object's status.
     pub(crate) fn set_status(&self, kind: Kind, object: &Value, status: Value) -> Value {
         let path =

@@ -12,3 +12,4 @@ mod setting;
 mod shapes;
 mod strategic;
 mod updates;
+mod upgrade;

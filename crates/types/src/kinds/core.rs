@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::meta::{Condition, Object, ObjectMeta};
+use crate::micro_time;
 
 /// `v1` Namespace.
 pub type Namespace = Object<NamespaceSpec, NamespaceStatus>;
@@ -223,8 +224,12 @@ pub struct Event {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_timestamp: Option<Timestamp>,
     /// When it happened, in microseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "micro_time")]
+    #[schemars(with = "Option<Timestamp>")]
     pub event_time: Option<Timestamp>,
+    /// How often it happened, of one that went on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<EventSeries>,
     /// Who says so.
     pub source: EventSource,
     /// Who says so, as `drover.dev/reconciler`.
@@ -236,6 +241,21 @@ pub struct Event {
     /// What was done.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub action: String,
+    /// What it is about, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub related: Option<ObjectReference>,
+}
+
+/// How often something happened that goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EventSeries {
+    /// How often so far.
+    pub count: u32,
+    /// When it was last seen, in microseconds.
+    #[serde(skip_serializing_if = "Option::is_none", with = "micro_time")]
+    #[schemars(with = "Option<Timestamp>")]
+    pub last_observed_time: Option<Timestamp>,
 }
 
 /// Who reports an event.
@@ -288,10 +308,12 @@ pub struct LeaseSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_duration_seconds: Option<i32>,
     /// When it was taken.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "micro_time")]
+    #[schemars(with = "Option<Timestamp>")]
     pub acquire_time: Option<Timestamp>,
     /// When it was last renewed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "micro_time")]
+    #[schemars(with = "Option<Timestamp>")]
     pub renew_time: Option<Timestamp>,
     /// How often it changed hands: the fencing token.
     #[serde(skip_serializing_if = "Option::is_none")]

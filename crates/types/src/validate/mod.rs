@@ -11,6 +11,7 @@ mod node_pool;
 pub mod params;
 mod placement;
 mod service;
+mod service_account;
 mod task;
 mod template;
 mod timer;

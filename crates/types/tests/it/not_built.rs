@@ -134,7 +134,6 @@ fn a_kind_of_the_design_that_is_not_served_says_what_brings_it() {
         ("drover.dev/v1", "Gateway"),
         ("drover.dev/v1", "GitSource"),
         ("v1", "Pod"),
-        ("v1", "ServiceAccount"),
         ("rbac.authorization.k8s.io/v1", "ClusterRole"),
         ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
     ] {

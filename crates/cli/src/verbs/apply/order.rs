@@ -4,10 +4,11 @@ use drover_types::Kind;
 
 use crate::manifests::Manifest;
 
-fn stage(kind: Kind) -> usize {
+/// Which stage a kind is in.
+pub(super) fn stage(kind: Kind) -> usize {
     match kind {
         Kind::Namespace => 0,
-        Kind::Secret | Kind::ConfigMap => 1,
+        Kind::Secret | Kind::ConfigMap | Kind::ServiceAccount => 1,
         Kind::Node | Kind::NodePool | Kind::Lease => 2,
         Kind::Timer | Kind::Task | Kind::Service => 3,
         Kind::Assignment | Kind::Run | Kind::Event => 4,

@@ -1,11 +1,17 @@
-//! One object to the server: what is there, what there should be, and the write between the two.
+//! One object to the server: what is there, what there should be, and the apply between the two.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use drover_client::{Client, Error, List, ListOptions, Query};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use drover_apiserver::{ApiError as Refusal, Preview};
+use drover_client::{ApiError, Client, Error, List, ListOptions, PatchKind, Query, Request, Status};
 use drover_types::{Kind, Scope};
+use drover_world::World;
+use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 
+use super::apply_set::PART_OF;
 use crate::connect::{Connection, collection_path, object_path};
 use crate::manifests::Manifest;
 
@@ -13,8 +19,6 @@ use crate::manifests::Manifest;
 const MANY: usize = 16;
 /// A collection so many times as large as what is asked for is not read to its end.
 const SPARSE: usize = 4;
-/// How often a write is tried again after another client's came between.
-const ATTEMPTS: usize = 5;
 
 /// How far a write goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,30 +31,44 @@ pub(super) enum Word {
     Keep,
 }
 
+/// Who applies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct As<'a> {
+    /// The field manager.
+    pub(super) manager: &'a str,
+    /// Whether fields are taken from others.
+    pub(super) force: bool,
+    /// The id of the apply set that everything belongs to.
+    pub(super) set: Option<&'a str>,
+}
+
 /// What became of one object.
 #[derive(Debug)]
-pub(super) struct Done {
+pub(in crate::verbs) struct Done {
     /// `created`, `configured` or `unchanged`.
-    pub(super) word: &'static str,
+    pub(in crate::verbs) word: &'static str,
     /// As it is now.
-    pub(super) object: Value,
+    pub(in crate::verbs) object: Value,
     /// As it was before; none if it was not there.
-    pub(super) live: Option<Value>,
+    pub(in crate::verbs) live: Option<Value>,
 }
 
 /// Sends objects.
 pub(super) struct Sending<'a> {
     client: &'a Client,
     namespace: &'a str,
+    applier: As<'a>,
     word: Word,
     /// What is known to be there, or not, by path.
     known: BTreeMap<String, Option<Value>>,
+    world: World,
 }
 
 impl<'a> Sending<'a> {
     /// Through a connection; manifests that name no namespace mean its own.
-    pub(super) fn new(connection: &'a Connection, word: Word) -> Self {
-        Self { client: &connection.client, namespace: &connection.namespace, word, known: BTreeMap::new() }
+    pub(super) fn new(connection: &'a Connection, applier: As<'a>, word: Word) -> Self {
+        let (client, namespace) = (&connection.client, connection.namespace.as_str());
+        Self { client, namespace, applier, word, known: BTreeMap::new(), world: World::system() }
     }
 
     /// Looks at what is there, with one list where many objects of a kind and namespace are asked for.
@@ -110,7 +128,7 @@ impl<'a> Sending<'a> {
         }
     }
 
-    fn namespace_of<'m>(&self, manifest: &'m Manifest) -> &'m str
+    pub(super) fn namespace_of<'m>(&self, manifest: &'m Manifest) -> &'m str
     where
         'a: 'm,
     {
@@ -119,59 +137,63 @@ impl<'a> Sending<'a> {
 
     /// Brings one object to the server, and says what that changed. `tried` saves a look at what is there.
     pub(super) async fn send(&self, manifest: &Manifest, tried: Option<Done>) -> Result<Done, Error> {
-        let mut live = tried.map(|done| done.live);
-        if live.is_none() {
-            let path = object_path(manifest.kind, self.namespace_of(manifest), &manifest.document.name);
-            live = self.known.get(&path).cloned();
-        }
-        let mut attempt = 1;
-        loop {
-            match self.once(manifest, live.take()).await {
-                // Another client changed it, made it or deleted it since it was looked at.
-                Err(error) if attempt < ATTEMPTS && (error.is_conflict() || error.is_already_exists()) => {
-                    attempt += 1;
-                }
-                done => return done,
-            }
-        }
-    }
-
-    async fn once(&self, manifest: &Manifest, live: Option<Option<Value>>) -> Result<Done, Error> {
-        let kind = manifest.kind;
-        let namespace = self.namespace_of(manifest);
-        let mut body = manifest.document.value.clone();
-        if kind.names().scope == Scope::Namespaced {
-            body["metadata"]["namespace"] = json!(namespace);
-        }
+        let (kind, namespace) = (manifest.kind, self.namespace_of(manifest));
         let path = object_path(kind, namespace, &manifest.document.name);
-        let live = match live {
+        let live = match tried.map(|done| done.live).or_else(|| self.known.get(&path).cloned()) {
             Some(known) => known,
             None => self.look(&path).await?,
         };
-        let Some(live) = live else {
-            let object = match self.word {
-                Word::Guess => body,
-                Word::Try | Word::Keep => {
-                    let collection = self.query(&collection_path(kind, Some(namespace)));
-                    self.client.create(&collection, &body).await?
-                }
-            };
-            return Ok(Done { word: "created", object, live: None });
+        let config = config(manifest, namespace, self.applier.set);
+        let guessed = match &live {
+            Some(live) => {
+                let namespaced = kind.names().scope == Scope::Namespaced;
+                let preview = Preview {
+                    kind,
+                    namespace: namespaced.then_some(namespace),
+                    name: &manifest.document.name,
+                    manager: self.applier.manager,
+                    force: self.applier.force,
+                    now: self.world.clock.now(),
+                };
+                Some(preview.of(live, config.clone()))
+            }
+            None => None,
         };
-        let names_a_version = body["metadata"].get("resourceVersion").is_some();
-        keep_what_others_hold(kind, &live, &mut body);
-        let guessed = guess(kind, &live, &body, &manifest.value);
-        // What is there is what is asked for, with every default filled in: no write would change it. One that names a
-        // version has the server compare it.
-        if guessed == live && !names_a_version {
-            return Ok(Done { word: "unchanged", object: guessed, live: Some(live) });
+        match (guessed, self.word) {
+            // Nothing would be written: no request is needed to know that.
+            (Some(Ok(guessed)), _) if live.as_ref() == Some(&guessed) => {
+                Ok(Done { word: "unchanged", object: guessed, live })
+            }
+            (Some(Ok(guessed)), Word::Guess) => Ok(Done { word: "configured", object: guessed, live }),
+            (Some(Err(refusal)), Word::Guess) => Err(as_answered(&refusal)),
+            (None, Word::Guess) => Ok(Done { word: "created", object: config, live: None }),
+            // Of a refusal, the server's own word counts: the object may have changed.
+            (_, Word::Try | Word::Keep) => self.apply(&path, &config, live).await,
         }
-        let object = match self.word {
-            Word::Guess => guessed,
-            Word::Try | Word::Keep => self.client.replace(&self.query(&path), &body).await?,
+    }
+
+    async fn apply(&self, path: &str, config: &Value, live: Option<Value>) -> Result<Done, Error> {
+        let dry_run = (self.word == Word::Try).then_some("All");
+        let query = Query::new(path)
+            .with("fieldManager", self.applier.manager)
+            .with("fieldValidation", "Strict")
+            .with("force", if self.applier.force { "true" } else { "false" })
+            .with_some("dryRun", dry_run);
+        let mut request = Request::new(Method::PATCH, &query.into_path());
+        let type_ = HeaderValue::from_static(PatchKind::Apply.content_type());
+        request.headers.insert(header::CONTENT_TYPE, type_);
+        request.body = config.to_string().into();
+        let answer = self.client.send(request).await?;
+        let object: Value = serde_json::from_slice(&answer.body).map_err(Error::Decode)?;
+        let revision = |object: &Value| object.pointer("/metadata/resourceVersion").cloned();
+        let word = match &live {
+            _ if answer.status == StatusCode::CREATED => "created",
+            // A try has the revision of what it was tried on.
+            Some(live) if self.word == Word::Try && object == *live => "unchanged",
+            Some(live) if self.word == Word::Keep && revision(&object) == revision(live) => "unchanged",
+            _ => "configured",
         };
-        let word = if object == live { "unchanged" } else { "configured" };
-        Ok(Done { word, object, live: Some(live) })
+        Ok(Done { word, object, live })
     }
 
     async fn look(&self, path: &str) -> Result<Option<Value>, Error> {
@@ -181,60 +203,43 @@ impl<'a> Sending<'a> {
             Err(error) => Err(error),
         }
     }
-
-    fn query(&self, path: &str) -> String {
-        let dry_run = (self.word == Word::Try).then_some("All");
-        Query::new(path)
-            .with("fieldManager", "drover")
-            .with("fieldValidation", "Strict")
-            .with_some("dryRun", dry_run)
-            .into_path()
-    }
 }
 
-/// What others hold on to stays: a manifest that is silent about it does not take it away.
-fn keep_what_others_hold(kind: Kind, live: &Value, body: &mut Value) {
-    for kept in ["resourceVersion", "finalizers", "ownerReferences"] {
-        if body["metadata"].get(kept).is_none() && live["metadata"].get(kept).is_some() {
-            body["metadata"][kept] = live["metadata"][kept].clone();
-        }
+/// What is applied of a manifest.
+fn config(manifest: &Manifest, namespace: &str, set: Option<&str>) -> Value {
+    let mut config = manifest.document.value.clone();
+    if manifest.kind.names().scope == Scope::Namespaced {
+        config["metadata"]["namespace"] = json!(namespace);
     }
-    if kind == Kind::Node {
-        keep_own_labels(live, body);
+    if manifest.kind == Kind::Secret {
+        fold_text(&mut config);
     }
-    if kind == Kind::Namespace && body.pointer("/spec/finalizers").is_none() && live.get("spec").is_some() {
-        body["spec"] = live["spec"].clone();
+    if let Some(id) = set {
+        config["metadata"]["labels"][PART_OF] = json!(id);
     }
+    config
 }
 
-/// Labels of a Node that Drover sets say what the host is; only a manifest that names one changes it.
-fn keep_own_labels(live: &Value, body: &mut Value) {
-    let Some(held) = live.pointer("/metadata/labels").and_then(Value::as_object) else { return };
-    for (key, value) in held {
-        let prefix = key.split_once('/').map_or("", |(prefix, _)| prefix);
-        let own = prefix == "drover.dev" || prefix == "kubernetes.io" || prefix.ends_with(".kubernetes.io");
-        if own && body["metadata"]["labels"].get(key).is_none() {
-            body["metadata"]["labels"][key] = value.clone();
+/// Text of a Secret as it is stored: what is owned is a key of `data`, so that one which its manifest drops goes.
+fn fold_text(config: &mut Value) {
+    let Some(Value::Object(text)) = config.as_object_mut().and_then(|members| members.remove("stringData"))
+    else {
+        return;
+    };
+    for (key, value) in text {
+        if let Some(value) = value.as_str() {
+            config["data"][key] = BASE64_STANDARD.encode(value).into();
         }
     }
 }
 
-/// What the server would make of it, as far as that is known here.
-fn guess(kind: Kind, live: &Value, body: &Value, admitted: &Value) -> Value {
-    let mut next = admitted.clone();
-    let mut metadata = live["metadata"].clone();
-    for member in ["labels", "annotations", "finalizers", "ownerReferences"] {
-        metadata[member] = body["metadata"].get(member).cloned().unwrap_or_default();
-    }
-    if let Some(members) = metadata.as_object_mut() {
-        members.retain(|_, value| !value.is_null() && value != &json!({}) && value != &json!([]));
-    }
-    next["metadata"] = metadata;
-    for kept in ["status", "spec"] {
-        let of_namespace = kind == Kind::Namespace || kept == "status";
-        if let Some(held) = live.get(kept).filter(|_| of_namespace) {
-            next[kept] = held.clone();
-        }
-    }
-    next
+/// A refusal that was found here, as the server would have answered it.
+fn as_answered(refusal: &Refusal) -> Error {
+    let status = serde_json::to_value(refusal.status()).and_then(serde_json::from_value);
+    let status = status.unwrap_or_else(|_| Status {
+        code: refusal.code(),
+        message: refusal.to_string(),
+        ..Status::default()
+    });
+    Error::Api(Box::new(ApiError { status, retry_after: None }))
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::drover::Said;
+use crate::serving::serve;
 
 /// Where `cargo xtask needs` unpacks the one of Debian.
 const DEBIANS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/clients/debian/usr/bin/kubectl");
@@ -72,6 +73,18 @@ pub(crate) fn all(folder: &Path) -> Vec<Kubectl> {
             namespace: None,
         })
         .collect()
+}
+
+/// Each kubectl in a namespace of its own on one server.
+pub(crate) fn with_each(test: impl Fn(&Kubectl)) {
+    let folder = tempfile::tempdir().unwrap();
+    let _server = serve(folder.path());
+    for mut kubectl in all(folder.path()) {
+        let space = format!("v{}", kubectl.minor);
+        kubectl.says(&["create", "namespace", &space]);
+        kubectl.namespace = Some(space);
+        test(&kubectl);
+    }
 }
 
 impl Kubectl {

@@ -12,17 +12,12 @@ metadata: {name: beat, labels: {tier: web}}
 spec: {every: 5m, template: {process: {command: [/bin/true], env: [{name: A, value: '1'}]}}}
 ";
 
-/// Each kubectl in a namespace of its own on one server.
+/// Each kubectl in a namespace of its own on one server, with the file `timer.yaml`.
 fn with_each(test: impl Fn(&Kubectl)) {
-    let folder = tempfile::tempdir().unwrap();
-    let _server = serve(folder.path());
-    for mut kubectl in all(folder.path()) {
-        let space = format!("v{}", kubectl.minor);
-        kubectl.says(&["create", "namespace", &space]);
-        kubectl.namespace = Some(space);
+    super::found::with_each(|kubectl| {
         kubectl.write("timer.yaml", TIMER);
-        test(&kubectl);
-    }
+        test(kubectl);
+    });
 }
 
 fn timer(kubectl: &Kubectl) -> Value {
