@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Standard object metadata. Field order is the order of encoding; `resourceVersion` comes first so that the
@@ -55,14 +54,8 @@ pub struct ObjectMeta {
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["uid"]))]
     pub owner_references: Vec<OwnerReference>,
     /// Who owns which field, as server-side apply keeps it.
-    // As a tree it would be larger than most objects, and only the server looks at it, in its own form: whoever reads an
-    // object does without, and a server keeps what an update does not name.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "left_out")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub managed_fields: Vec<Value>,
-}
-
-fn left_out<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Value>, D::Error> {
-    IgnoredAny::deserialize(deserializer).map(|_| Vec::new())
 }
 
 /// The owner with whose deletion an object goes.

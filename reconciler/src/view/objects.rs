@@ -5,7 +5,7 @@ use drover_types::kinds::Run;
 use drover_types::kinds::core::EventSeries;
 use drover_types::meta::Object;
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// Anything with metadata.
 pub(crate) trait HasMeta {
@@ -23,8 +23,14 @@ impl<T, S> HasMeta for Object<T, S> {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Bare {
     /// Metadata.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "without_owners_of_fields")]
     pub(crate) metadata: ObjectMeta,
+}
+
+/// Who owns which field is, as a tree, larger than most objects.
+fn without_owners_of_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let metadata = ObjectMeta::deserialize(deserializer)?;
+    Ok(ObjectMeta { managed_fields: Vec::new(), ..metadata })
 }
 
 impl HasMeta for Bare {
@@ -43,6 +49,7 @@ impl From<Run> for SlimRun {
         if let Some(status) = &mut run.status {
             status.output_tail = String::new();
         }
+        run.metadata.managed_fields = Vec::new();
         Self(run)
     }
 }
@@ -58,6 +65,7 @@ impl HasMeta for SlimRun {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct SeenEvent {
     /// Metadata.
+    #[serde(deserialize_with = "without_owners_of_fields")]
     pub(crate) metadata: ObjectMeta,
     last_timestamp: Option<Timestamp>,
     event_time: Option<Timestamp>,
