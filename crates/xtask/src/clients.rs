@@ -1,4 +1,4 @@
-//! Kubernetes clients that the tests drive, unpacked below `target/clients` and installed nowhere.
+//! Kubernetes clients that the tests drive, below `target/clients` and installed nowhere.
 
 use std::fs;
 use std::path::Path;
@@ -7,13 +7,25 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::needs::found;
-use crate::run;
+use crate::{python, run};
 
 /// Where the tests look for Debian's kubectl.
 const DEBIANS: &str = "target/clients/debian";
 
-/// Fetches what is missing. A system that has no Debian packages goes without; the tests say which client they miss.
+/// Where they look for the clients written in Python.
+const PYTHON: &str = "target/clients/python";
+/// Which, and of which versions.
+const PYTHONS: &str = "tests/clients/python/requirements.txt";
+
+/// Fetches what is missing.
 pub(crate) fn ensure() -> Result<()> {
+    let requirements = fs::read_to_string(PYTHONS).with_context(|| format!("{PYTHONS} cannot be read"))?;
+    python::ensure(PYTHON, &requirements, "the tests drive clients that are written in it")?;
+    debians_kubectl()
+}
+
+/// A system that has no Debian packages goes without; the tests say which kubectl they miss.
+fn debians_kubectl() -> Result<()> {
     if Path::new(DEBIANS).join("usr/bin/kubectl").exists() {
         return Ok(());
     }

@@ -8,6 +8,7 @@ mod fuzz;
 mod generate;
 mod needs;
 mod oracles;
+mod python;
 mod run;
 mod sim;
 mod tidy;

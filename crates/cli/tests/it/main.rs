@@ -25,6 +25,7 @@ mod kubectl;
 mod lan;
 mod lint;
 mod proxy;
+mod python;
 mod refused;
 mod secrets;
 mod server;
