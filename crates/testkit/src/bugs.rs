@@ -129,7 +129,8 @@ pub fn hunts() -> Vec<Hunt> {
             // The server refuses to be told so, and the Run stays open.
             Mutant::AssumedExitCode => usual(&[EXIT_CODE, REPORTED, CONVERGED]),
             Mutant::ForgottenClaims => usual(&[CONVERGED, TRACKED]),
-            Mutant::EarlyReplacement => calm(&[REPLICAS]),
+            // A replica that ends is looked at again only when something else happens to its Service.
+            Mutant::EarlyReplacement => Hunt { seeds: 0..40, ..usual(&[REPLICAS]) },
         }
     };
     Mutant::ALL.iter().copied().map(hunt).collect()
