@@ -22,12 +22,17 @@ pub(crate) fn admit(
         admit::admit(kind, value, old).map_err(|errors| ApiError::invalid(kind, &name, &errors))?;
     let unknown = unknown_fields.iter().map(|path| format!("unknown field \"{path}\""));
     let twice = duplicates.iter().map(|path| format!("duplicate field \"{path}\""));
-    let warnings: Vec<_> = unknown.chain(twice).collect();
+    let warnings = warned(unknown.chain(twice).collect(), validation)?;
+    Ok((value, warnings))
+}
+
+/// What a client is told of fields that are not as they should be, if `fieldValidation` lets them pass.
+pub(crate) fn warned(wrong: Vec<String>, validation: FieldValidation) -> Result<Vec<String>, ApiError> {
     match validation {
-        FieldValidation::Strict if !warnings.is_empty() => {
-            Err(ApiError::bad_request(format!("strict decoding error: {}", warnings.join(", "))))
+        FieldValidation::Strict if !wrong.is_empty() => {
+            Err(ApiError::bad_request(format!("strict decoding error: {}", wrong.join(", "))))
         }
-        FieldValidation::Strict | FieldValidation::Warn => Ok((value, warnings)),
-        FieldValidation::Ignore => Ok((value, Vec::new())),
+        FieldValidation::Strict | FieldValidation::Warn => Ok(wrong),
+        FieldValidation::Ignore => Ok(Vec::new()),
     }
 }

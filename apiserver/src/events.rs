@@ -7,6 +7,7 @@ use drover_types::Kind;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::admission;
 use crate::error::ApiError;
 use crate::prepare;
 use crate::query::FieldValidation;
@@ -105,19 +106,13 @@ impl Face {
         prepare::expect_type(&mut members, API_VERSION, Kind::Event.names().kind)?;
         members.insert("apiVersion".into(), Kind::Event.api_version().into());
         let unknown = NAMES.iter().filter(|(stored, _)| members.remove(*stored).is_some());
-        let unknown: Vec<_> = unknown.map(|(stored, _)| format!("unknown field \"{stored}\"")).collect();
+        let unknown = unknown.map(|(stored, _)| format!("unknown field \"{stored}\"")).collect();
         for (stored, newer) in NAMES {
             if let Some(value) = members.remove(newer) {
                 members.insert(stored.into(), value);
             }
         }
-        match validation {
-            FieldValidation::Strict if !unknown.is_empty() => {
-                Err(ApiError::bad_request(format!("strict decoding error: {}", unknown.join(", "))))
-            }
-            FieldValidation::Strict | FieldValidation::Warn => Ok((Value::Object(members), unknown)),
-            FieldValidation::Ignore => Ok((Value::Object(members), Vec::new())),
-        }
+        Ok((Value::Object(members), admission::warned(unknown, validation)?))
     }
 }
 

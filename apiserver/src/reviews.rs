@@ -255,13 +255,12 @@ async fn token_review(server: &Server, spec: &Value) -> Result<Value, ApiError> 
 fn rules(server: &Server, role: &Role, spec: &Value) -> Result<Value, ApiError> {
     let mut held = Vec::new();
     if let Role::ServiceAccount(account) = role {
+        let object = server.objects().account(account)?;
+        let namespace = spec["namespace"].as_str().unwrap_or_default();
         for resource in Kind::ALL.map(Kind::names) {
-            let namespace = spec["namespace"].as_str().unwrap_or_default();
             let (group, resource) = (resource.group, resource.plural);
-            let asked = json!({"resourceAttributes": {
-                "verb": "get", "group": group, "resource": resource, "namespace": namespace,
-            }});
-            if account_may(server.objects(), account, &asked)? {
+            let deed = Deed { verb: "get", group, resource, subresource: "", namespace };
+            if object.as_ref().is_some_and(|object| accounts::may(account, object, deed)) {
                 held.push(json!({
                     "verbs": ["get", "list", "watch"], "apiGroups": [group], "resources": [resource],
                 }));

@@ -13,6 +13,7 @@ use http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::admission;
 use crate::answer::object_answer;
 use crate::apply;
 use crate::body::read_body;
@@ -24,7 +25,7 @@ use crate::negotiate::{self, Form};
 use crate::objects::{Place, Stored, Written};
 use crate::patch::Patch;
 use crate::prepare::{self, Part};
-use crate::query::{FieldValidation, Include, Params};
+use crate::query::{Include, Params};
 use crate::server::Server;
 use crate::wanted::Wanted;
 
@@ -146,16 +147,11 @@ fn count(at: Place<'_>, scale: &mut Value) -> Result<(Option<i64>, Vec<String>),
     }
 }
 
-/// What becomes of members that nobody knows.
-fn warned(unknown: &[String], validation: FieldValidation) -> Result<Vec<String>, ApiError> {
-    let said: Vec<_> = unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
-    match validation {
-        FieldValidation::Strict if !said.is_empty() => {
-            Err(ApiError::bad_request(format!("strict decoding error: {}", said.join(", "))))
-        }
-        FieldValidation::Strict | FieldValidation::Warn => Ok(said),
-        FieldValidation::Ignore => Ok(Vec::new()),
-    }
+/// The same, with what its client is warned of.
+fn asked(at: Place<'_>, scale: &mut Value, params: &Params) -> Result<(Option<i64>, Vec<String>), ApiError> {
+    let (replicas, unknown) = count(at, scale)?;
+    let unknown = unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
+    Ok((replicas, admission::warned(unknown, params.field_validation)?))
 }
 
 /// Answers a request for the Scale of an object.
@@ -168,7 +164,7 @@ pub(crate) async fn answer(
 ) -> Result<Response, ApiError> {
     let objects = server.objects();
     let now = objects.world.clock.now();
-    let (written, unknown) = match parts.method {
+    let (written, told) = match parts.method {
         Method::GET => {
             let view = counts.view(&objects.get(at)?.object);
             return Ok(object_answer(StatusCode::OK, &shown(view, form, params.include, now), &[]));
@@ -180,15 +176,14 @@ pub(crate) async fn answer(
             params.booking.refuse_force()?;
             let bytes = read_body(&parts.headers, body).await?;
             let Decoded { mut value, duplicates } = decode_body(&parts.headers, &bytes)?;
-            let (replicas, unknown) = count(at, &mut value)?;
-            warned(&unknown, params.field_validation)?;
+            let (replicas, told) = asked(at, &mut value, params)?;
             let wanted = Wanted::of(at, Part::Scale, &value)?;
             let next = |old: &Stored| {
                 // Who wants none leaves the count out: it is the zero value of Go.
                 let body = counts.scaled(&old.object, replicas.unwrap_or(0));
                 Ok(Next { body, duplicates: duplicates.clone(), settled: false })
             };
-            (objects.update(at, &wanted, params, next).await?, unknown)
+            (objects.update(at, &wanted, params, next).await?, told)
         }
         Method::PATCH => {
             let type_ = media_type(&parts.headers).to_owned();
@@ -208,7 +203,7 @@ pub(crate) async fn answer(
         _ => return Err(ApiError::method_not_allowed(&parts.method)),
     };
     let Written { object, mut warnings, .. } = written;
-    warnings.extend(warned(&unknown, params.field_validation)?);
+    warnings.extend(told);
     let view = shown(counts.view(&object), form, params.include, now);
     Ok(object_answer(StatusCode::OK, &view, &warnings))
 }
@@ -223,11 +218,10 @@ async fn patched(
     let objects = server.objects();
     let change = |old: &Value| {
         let mut next = patch.apply(at, &counts.view(old), &body.value)?;
-        let (replicas, unknown) = count(at, &mut next)?;
-        warned(&unknown, params.field_validation)?;
-        Ok::<_, ApiError>((next, replicas.unwrap_or(0), unknown))
+        let (replicas, told) = asked(at, &mut next, params)?;
+        Ok::<_, ApiError>((next, replicas.unwrap_or(0), told))
     };
-    let unknown = change(&objects.get(at)?.object)?.2;
+    let told = change(&objects.get(at)?.object)?.2;
     let any = Wanted { part: Part::Scale, uid: None, revision: None };
     let next = |old: &Stored| {
         let (next, replicas, _) = change(&old.object)?;
@@ -235,7 +229,7 @@ async fn patched(
         let scaled = counts.scaled(&old.object, replicas);
         Ok(Next { body: scaled, duplicates: body.duplicates.clone(), settled: false })
     };
-    Ok((objects.update(at, &any, params, next).await?, unknown))
+    Ok((objects.update(at, &any, params, next).await?, told))
 }
 
 /// Server-side apply: of the object, with nothing but the count.
@@ -247,8 +241,7 @@ async fn applied(
 ) -> Result<(Written, Vec<String>), ApiError> {
     let objects = server.objects();
     let Decoded { value: mut scale, duplicates } = body;
-    let (replicas, unknown) = count(at, &mut scale)?;
-    warned(&unknown, params.field_validation)?;
+    let (replicas, told) = asked(at, &mut scale, params)?;
     let Some(replicas) = replicas else {
         let error = FieldError::required("spec.replicas".into(), "");
         return Err(ApiError::invalid_as(SCALE, at.name, &[error]));
@@ -265,7 +258,7 @@ async fn applied(
         let now = objects.world.clock.now();
         apply::applied((at, Part::Scale), Some(&old.object), &config, &params.booking, now)
     };
-    Ok((objects.update(at, &wanted, params, next).await?, unknown))
+    Ok((objects.update(at, &wanted, params, next).await?, told))
 }
 
 /// In the form that a client asked for. The columns are those of Kubernetes.

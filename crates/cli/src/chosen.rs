@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::connect::{Connection, collection_path, object_path};
 use crate::failure::usage;
-use crate::resources::{self, shown};
+use crate::resources::{self, Named, shown};
 
 /// Flags that choose objects.
 #[derive(Default, Args)]
@@ -52,13 +52,17 @@ pub(crate) fn named(words: &[String], connection: &Connection, deed: &str) -> Re
         if wanted.names.is_empty() {
             return Err(usage(format!("name what is to be {deed}, as in `timer beat` or `timer/beat`")));
         }
-        chosen.extend(wanted.names.into_iter().map(|name| Chosen {
-            kind: wanted.kind,
-            namespace: connection.namespace.clone(),
-            name,
-        }));
+        chosen.extend(by_name(wanted, connection));
     }
     Ok(chosen)
+}
+
+fn by_name(wanted: Named, connection: &Connection) -> impl Iterator<Item = Chosen> {
+    wanted.names.into_iter().map(move |name| Chosen {
+        kind: wanted.kind,
+        namespace: connection.namespace.clone(),
+        name,
+    })
 }
 
 impl Choice {
@@ -84,11 +88,7 @@ impl Choice {
                 (false, false) if self.all_namespaces => {
                     return Err(usage("a name cannot be given together with --all-namespaces"));
                 }
-                (false, false) => chosen.extend(wanted.names.into_iter().map(|name| Chosen {
-                    kind: wanted.kind,
-                    namespace: connection.namespace.clone(),
-                    name,
-                })),
+                (false, false) => chosen.extend(by_name(wanted, connection)),
                 (true, true) => {
                     let space = (!self.all_namespaces).then_some(connection.namespace.as_str());
                     let options =

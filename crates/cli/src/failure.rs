@@ -56,6 +56,24 @@ pub(crate) fn usage(message: impl Into<String>) -> Error {
     Usage(message.into()).into()
 }
 
+/// What went wrong with some of several objects: each is told, and the last is the command's own failure.
+#[derive(Default)]
+pub(crate) struct Failures(Option<Error>);
+
+impl Failures {
+    /// One more.
+    pub(crate) fn add(&mut self, error: Error) {
+        if let Some(earlier) = self.0.replace(error) {
+            terminal::complain(&format!("{earlier:#}"));
+        }
+    }
+
+    /// How the command ends.
+    pub(crate) fn end(self) -> Result<ExitCode> {
+        self.0.map_or(Ok(ExitCode::SUCCESS), Err)
+    }
+}
+
 /// Tells what went wrong, if anything did, and gives the exit code. `machine`: as JSON on stdout.
 pub(crate) fn finish(done: Result<ExitCode>, machine: bool) -> ExitCode {
     let error = match done {

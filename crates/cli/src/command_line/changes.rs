@@ -34,6 +34,13 @@ pub(crate) enum DryRun {
     Server,
 }
 
+impl DryRun {
+    /// What a request asks for by `dryRun`.
+    pub(crate) fn asked(self) -> Option<&'static str> {
+        (self == Self::Server).then_some("All")
+    }
+}
+
 #[derive(Default, Args)]
 pub(crate) struct Apply {
     /// A file, a folder, or `-` for stdin; may be given several times

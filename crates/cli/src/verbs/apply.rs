@@ -93,8 +93,7 @@ pub(super) fn tried(args: &Apply) -> Result<Option<Vec<(Kind, Done)>>> {
     let all = stages.iter().zip(checked).flat_map(|(stage, checked)| stage.iter().zip(checked));
     let tried = all.map(|(manifest, checked)| {
         // Its namespace is still to be made: nobody has anything against it that could be told here.
-        let object = || Done { word: "created", object: manifest.value.clone(), live: None };
-        (manifest.kind, checked.unwrap_or_else(object))
+        (manifest.kind, checked.unwrap_or_else(|| Done::created(manifest)))
     });
     Ok(Some(tried.collect()))
 }
@@ -129,19 +128,18 @@ impl Work<'_> {
         };
         let latest = set.as_ref().map(|set| prune::contents(set, connection, stages)).unwrap_or_default();
         let kept = args.dry_run == DryRun::None;
+        let widest = set.as_ref().map(|set| prune::union(latest.clone(), &set.held)).unwrap_or_default();
         if let Some(set) = set.as_deref_mut()
             && kept
         {
-            let widest = prune::union(latest.clone(), &set.held);
-            set.note(connection, widest).await.context("nothing was applied")?;
+            set.note(connection, widest.clone()).await.context("nothing was applied")?;
         }
         let mut changed = Changed::new(args.output, args.dry_run);
         if let Some(code) = self.keep(id.as_deref(), (checked, &progress), &mut changed).await? {
             return Ok(code);
         }
         if let Some(set) = set {
-            let all = prune::union(latest.clone(), &set.held);
-            for left in prune::left(set, connection, (&all, stages)).await? {
+            for left in prune::left(set, connection, (&widest, stages)).await? {
                 if kept {
                     let shown = left.shown();
                     prune::prune(connection, &left)
@@ -244,9 +242,7 @@ impl Work<'_> {
                 async move {
                     let done = match checked {
                         Some(done) if args.dry_run != DryRun::None || done.word == "unchanged" => Ok(done),
-                        None if args.dry_run != DryRun::None => {
-                            Ok(Done { word: "created", object: manifest.value.clone(), live: None })
-                        }
+                        None if args.dry_run != DryRun::None => Ok(Done::created(manifest)),
                         tried => sending.send(manifest, tried).await,
                     };
                     (manifest, done)

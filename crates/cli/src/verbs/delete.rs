@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::chosen::{Choice, Chosen};
 use crate::command_line::{Cascade, Delete};
 use crate::connect::{Connection, block_on, collection_path, connect};
-use crate::failure::usage;
+use crate::failure::{Failures, usage};
 use crate::follow::Follow;
 use crate::manifests::{self, Outcome};
 use crate::terminal;
@@ -106,7 +106,7 @@ async fn all(args: &Delete, client: &Client, doomed: &[Chosen]) -> Result<ExitCo
         (one, done)
     });
     let mut gone = stream::iter(gone).buffered(IN_FLIGHT);
-    let mut failed = None;
+    let mut failures = Failures::default();
     while let Some((one, done)) = gone.next().await {
         match done {
             Ok(None) => {}
@@ -116,14 +116,10 @@ async fn all(args: &Delete, client: &Client, doomed: &[Chosen]) -> Result<ExitCo
                     if args.output.is_some() { format!("{shown}\n") } else { format!("{shown} {word}\n") };
                 terminal::report(&line)?;
             }
-            Err(error) => {
-                if let Some(earlier) = failed.replace(error) {
-                    terminal::complain(&format!("{earlier:#}"));
-                }
-            }
+            Err(error) => failures.add(error),
         }
     }
-    failed.map_or(Ok(ExitCode::SUCCESS), Err)
+    failures.end()
 }
 
 /// That an object is not gone in time, and what holds it.

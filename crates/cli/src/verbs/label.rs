@@ -13,7 +13,7 @@ use crate::changed::Changed;
 use crate::chosen::Chosen;
 use crate::command_line::{DryRun, Label};
 use crate::connect::{Connection, block_on, connect};
-use crate::failure::usage;
+use crate::failure::{Failures, usage};
 use crate::terminal;
 use drover_columns::fields::text;
 
@@ -99,22 +99,17 @@ pub(crate) fn run(args: &Label, which: Which) -> Result<ExitCode> {
             .map(|one| async move { (one, change(args, which, (connection, one), changes).await) });
         let mut work = stream::iter(work).buffered(IN_FLIGHT);
         let mut changed = Changed::new(args.how.output, args.how.dry_run);
-        let mut failed = None;
+        let mut failures = Failures::default();
         while let Some((one, result)) = work.next().await {
             match result {
                 Ok((object, Some(true))) => changed.say(one.kind, object, done)?,
                 Ok((object, Some(false))) => changed.say(one.kind, object, undone)?,
                 Ok((object, None)) => changed.say(one.kind, object, neither)?,
-                Err(error) => {
-                    let error = error.context(one.shown());
-                    if let Some(earlier) = failed.replace(error) {
-                        terminal::complain(&format!("{earlier:#}"));
-                    }
-                }
+                Err(error) => failures.add(error.context(one.shown())),
             }
         }
         changed.end()?;
-        failed.map_or(Ok(ExitCode::SUCCESS), Err)
+        failures.end()
     })
 }
 
@@ -141,8 +136,9 @@ async fn change(
         if args.how.dry_run == DryRun::Client {
             return Ok((with(live, which, &needed), Some(sets)));
         }
-        let dry_run = (args.how.dry_run == DryRun::Server).then_some("All");
-        let query = Query::new(&path).with("fieldManager", which.manager()).with_some("dryRun", dry_run);
+        let query = Query::new(&path)
+            .with("fieldManager", which.manager())
+            .with_some("dryRun", args.how.dry_run.asked());
         match connection.client.patch(&query.into_path(), PatchKind::Merge, &patch).await {
             Ok(object) => return Ok((object, Some(sets))),
             Err(error) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,

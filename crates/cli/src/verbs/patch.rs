@@ -11,8 +11,7 @@ use crate::changed::Changed;
 use crate::chosen::{self, Chosen};
 use crate::command_line::{DryRun, Part, Patch, PatchType};
 use crate::connect::{Connection, block_on, connect};
-use crate::failure::usage;
-use crate::terminal;
+use crate::failure::{Failures, usage};
 
 const MANAGER: &str = "drover-patch";
 
@@ -26,19 +25,15 @@ pub(crate) fn run(args: &Patch) -> Result<ExitCode> {
     let connection = connect(&args.how.target)?;
     block_on(async {
         let mut changed = Changed::new(args.how.output, args.how.dry_run);
-        let mut failed = None;
+        let mut failures = Failures::default();
         for one in chosen::named(&args.what, &connection, "patched")? {
             match send(args, (&connection, &one), &patch).await {
                 Ok((object, word)) => changed.say(one.kind, object, word)?,
-                Err(error) => {
-                    if let Some(earlier) = failed.replace(error.context(one.shown())) {
-                        terminal::complain(&format!("{earlier:#}"));
-                    }
-                }
+                Err(error) => failures.add(error.context(one.shown())),
             }
         }
         changed.end()?;
-        failed.map_or(Ok(ExitCode::SUCCESS), Err)
+        failures.end()
     })
 }
 
@@ -82,11 +77,10 @@ async fn send(
         PatchType::Json => PatchKind::Json,
     };
     let before: Value = connection.client.get(&path).await?;
-    let dry_run = (args.how.dry_run == DryRun::Server).then_some("All");
     let query = Query::new(&path)
         .with("fieldManager", MANAGER)
         .with("fieldValidation", "Strict")
-        .with_some("dryRun", dry_run);
+        .with_some("dryRun", args.how.dry_run.asked());
     let object: Value = connection.client.patch(&query.into_path(), kind, patch).await?;
     let word = if object == before { "patched (no change)" } else { "patched" };
     Ok((object, word))

@@ -10,6 +10,7 @@ use crate::changed::Changed;
 use crate::chosen::Chosen;
 use crate::command_line::{DryRun, Scale};
 use crate::connect::{Connection, block_on, connect};
+use crate::failure::Failures;
 use crate::terminal;
 use drover_columns::fields::text;
 
@@ -23,19 +24,15 @@ pub(crate) fn run(args: &Scale) -> Result<ExitCode> {
             terminal::tell("no object is scaled: none was found");
         }
         let mut changed = Changed::new(args.how.output, args.how.dry_run);
-        let mut failed = None;
+        let mut failures = Failures::default();
         for one in &chosen {
             match scale(args, &connection, one).await {
                 Ok(scale) => changed.say(one.kind, scale, "scaled")?,
-                Err(error) => {
-                    if let Some(earlier) = failed.replace(error.context(one.shown())) {
-                        terminal::complain(&format!("{earlier:#}"));
-                    }
-                }
+                Err(error) => failures.add(error.context(one.shown())),
             }
         }
         changed.end()?;
-        failed.map_or(Ok(ExitCode::SUCCESS), Err)
+        failures.end()
     })
 }
 
@@ -61,7 +58,6 @@ async fn scale(args: &Scale, connection: &Connection, one: &Chosen) -> Result<Va
         }
         patch["metadata"]["resourceVersion"] = text(&live, "/metadata/resourceVersion").into();
     }
-    let dry_run = (args.how.dry_run == DryRun::Server).then_some("All");
-    let query = Query::new(&path).with("fieldManager", MANAGER).with_some("dryRun", dry_run);
+    let query = Query::new(&path).with("fieldManager", MANAGER).with_some("dryRun", args.how.dry_run.asked());
     connection.client.patch(&query.into_path(), PatchKind::Merge, &patch).await.map_err(no_count)
 }

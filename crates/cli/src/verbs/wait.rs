@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::command_line::Wait;
 use crate::connect::{Connection, block_on, collection_path, connect};
-use crate::failure::usage;
+use crate::failure::{Failures, usage};
 use crate::follow::Follow;
 use crate::resources::{self, shown};
 use crate::terminal;
@@ -38,15 +38,9 @@ pub(crate) fn run(args: &Wait) -> Result<ExitCode> {
         let deadline = Instant::now() + args.timeout.to_std();
         let waits =
             waits.into_iter().map(|(kind, objects)| wait(args, &connection, (kind, objects), deadline));
-        let mut failed = None;
-        for done in join_all(waits).await {
-            if let Err(error) = done
-                && let Some(earlier) = failed.replace(error)
-            {
-                terminal::complain(&format!("{earlier:#}"));
-            }
-        }
-        failed.map_or(Ok(ExitCode::SUCCESS), Err)
+        let mut failures = Failures::default();
+        join_all(waits).await.into_iter().filter_map(Result::err).for_each(|error| failures.add(error));
+        failures.end()
     })
 }
 

@@ -53,6 +53,13 @@ pub(in crate::verbs) struct Done {
     pub(in crate::verbs) live: Option<Value>,
 }
 
+impl Done {
+    /// One that is not there yet, as its manifest says.
+    pub(super) fn created(manifest: &Manifest) -> Self {
+        Self { word: "created", object: manifest.value.clone(), live: None }
+    }
+}
+
 /// Sends objects.
 pub(super) struct Sending<'a> {
     client: &'a Client,
